@@ -1,0 +1,186 @@
+"""Look at one model in a process of its own, and print what was found as one line of JSON.
+
+`peers.py` starts this: it keeps itself free of heavy imports (its own memory would count in what it measures), and a
+runtime that crashes on a converter's output must not take the benchmark along.
+
+    python benchmarks/probe.py onnx model.onnx
+    python benchmarks/probe.py run model.onnx
+    python benchmarks/probe.py ncnn model.onnx written.param written.bin [--script written_by_pnnx.py]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+def inputs_of(model: onnx.ModelProto) -> dict[str, tuple[str, list[int]]]:
+    """Type and shape by name of what the model is to be fed; symbolic sizes are taken as 1."""
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    found: dict[str, tuple[str, list[int]]] = {}
+    for value in model.graph.input:
+        if value.name in fixed:
+            continue
+        tensor = value.type.tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        found[value.name] = (dtype.name, [dim.dim_value or 1 for dim in tensor.shape.dim])
+    return found
+
+
+def feed(model: onnx.ModelProto, seed: int = 0) -> Arrays:
+    """Seeded inputs: standard normal where the type is floating, small counting numbers elsewhere."""
+    random = np.random.default_rng(seed)
+    values: Arrays = {}
+    for name, (dtype, shape) in inputs_of(model).items():
+        floating = np.issubdtype(np.dtype(dtype), np.floating)
+        value = random.standard_normal(shape) if floating else random.integers(0, 8, shape)
+        values[name] = np.asarray(value).astype(dtype)
+    return values
+
+
+def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The graph's nodes and those of the graphs inside them."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                yield from every_node(body)
+
+
+def fastest(run: Callable[[], object], seconds: float = 2.0, least: int = 3, most: int = 30) -> float:
+    """The shortest of several runs in milliseconds: what the work takes when nothing else has the core."""
+    run()
+    times: list[float] = []
+    while len(times) < least or (len(times) < most and sum(times) < seconds):
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return min(times) * 1e3
+
+
+def onnx_facts(path: Path) -> dict[str, Any]:
+    """Counts of nodes, with and without the Constant ones, the inputs, and the bytes of model and weights."""
+    model = onnx.load(str(path), load_external_data=False)
+    nodes = list(every_node(model.graph))
+    data = path.with_name(path.name + ".data")
+    return {
+        "nodes": len(nodes),
+        "nodes_without_constants": sum(node.op_type != "Constant" for node in nodes),
+        "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "inputs": inputs_of(model),
+        "bytes": path.stat().st_size + (data.stat().st_size if data.exists() else 0),
+    }
+
+
+def reference(path: Path) -> tuple[Arrays, list[Any], Callable[[], object]]:
+    """The inputs, what onnxruntime answers on one thread, and a function that runs it once more."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    values = feed(onnx.load(str(path), load_external_data=False))
+    return values, session.run(None, values), lambda: session.run(None, values)
+
+
+def onnxruntime_facts(path: Path) -> dict[str, Any]:
+    """Latency of the source model in onnxruntime, one thread."""
+    return {"latency_ms": fastest(reference(path)[2])}
+
+
+def difference(ours: Any, theirs: Any) -> dict[str, float | None]:
+    """Largest difference relative to the largest value, and the cosine; None where the values are not finite."""
+    a, b = np.asarray(ours, np.float64).ravel(), np.asarray(theirs, np.float64).ravel()
+    if a.size != b.size or not np.isfinite(a).all():
+        return {"max_relative_error": None, "cosine": None}
+    largest = float(np.abs(b).max(initial=0.0)) or 1.0
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b)) or 1.0
+    return {"max_relative_error": float(np.abs(a - b).max(initial=0.0)) / largest, "cosine": float(a @ b) / norms}
+
+
+def without_batch(script: Path | None, index: int, shape: list[int]) -> bool:
+    """Whether the ncnn input `index` has no batch axis.
+
+    pnnx drops the axis or not by its own analysis, and the Python script it writes beside tells which; without such
+    a script a leading 1 is taken for the batch.
+    """
+    if script is not None and script.exists():
+        line = re.search(rf'ex\.input\("in{index}", (.*)\)', script.read_text(encoding="utf-8"))
+        if line is not None:
+            return "squeeze(0)" in line[1]
+    return len(shape) > 1 and shape[0] == 1
+
+
+def ncnn_facts(path: Path, param: Path, binary: Path, script: Path | None) -> dict[str, Any]:
+    """Run the ncnn files on one thread in fp32, and compare them with onnxruntime on the model they came from."""
+    import ncnn
+
+    values, expected, _ = reference(path)
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
+        setattr(net.opt, f"use_{option}", False)
+    if net.load_param(str(param)) or net.load_model(str(binary)):
+        return {"error": "ncnn does not load the files"}
+    mats = []
+    for index, value in enumerate(values.values()):
+        bare = value[0] if without_batch(script, index, list(value.shape)) else value
+        mats.append(ncnn.Mat(np.ascontiguousarray(bare)).clone())
+    if len(net.input_names()) != len(mats) or len(net.output_names()) != len(expected):
+        return {"error": f"inputs {net.input_names()}, outputs {net.output_names()}"}
+
+    def run() -> list[Any]:
+        extractor = net.create_extractor()
+        for name, mat in zip(net.input_names(), mats, strict=True):
+            extractor.input(name, mat)
+        return [extractor.extract(name) for name in net.output_names()]
+
+    answers = run()
+    if any(code for code, _ in answers):
+        return {"error": f"ncnn answers {[code for code, _ in answers]}"}
+    pairs = [difference(np.array(mat), theirs) for (_, mat), theirs in zip(answers, expected, strict=True)]
+    errors = [pair["max_relative_error"] for pair in pairs]
+    worst = None if None in errors else max(error for error in errors if error is not None)
+    return {
+        "layers": len(net.layers()),
+        "outputs": pairs,
+        "max_relative_error": worst,
+        "latency_ms": fastest(lambda: run()),
+    }
+
+
+def main() -> int:
+    """The command line; prints one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["onnx", "run", "ncnn"])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("files", type=Path, nargs="*")
+    parser.add_argument("--script", type=Path)
+    options = parser.parse_args()
+    try:
+        if options.what == "onnx":
+            facts = onnx_facts(options.model)
+        elif options.what == "run":
+            facts = onnxruntime_facts(options.model)
+        else:
+            facts = ncnn_facts(options.model, *options.files, options.script)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is the finding
+        facts = {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+    print(json.dumps(facts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
