@@ -11,6 +11,7 @@ runtime that crashes on a converter's output must not take the benchmark along.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import re
 import sys
@@ -85,8 +86,7 @@ def onnx_facts(path: Path) -> dict[str, Any]:
 
 def reference(path: Path) -> tuple[Arrays, list[Any], Callable[[], object]]:
     """The inputs, what onnxruntime answers on one thread, and a function that runs it once more."""
-    import onnxruntime
-
+    onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -110,47 +110,61 @@ def difference(ours: Any, theirs: Any) -> dict[str, float | None]:
     return {"max_relative_error": float(np.abs(a - b).max(initial=0.0)) / largest, "cosine": float(a @ b) / norms}
 
 
-def without_batch(script: Path | None, index: int, shape: list[int]) -> bool:
-    """Whether the ncnn input `index` has no batch axis.
+def as_mat(value: np.ndarray[Any, Any], index: int, script: Path | None) -> Any:
+    """`value` as the ncnn input number `index`.
 
-    pnnx drops the axis or not by its own analysis, and the Python script it writes beside tells which; without such
-    a script a leading 1 is taken for the batch.
+    Whether an axis of it is ncnn's batch axis is pnnx's decision, and the Python script it writes beside tells which;
+    without such a script a leading 1 is taken for the batch and dropped.
     """
+    ncnn: Any = importlib.import_module("ncnn")
+    if np.issubdtype(value.dtype, np.integer):
+        value = value.astype(np.int32)
     if script is not None and script.exists():
         line = re.search(rf'ex\.input\("in{index}", (.*)\)', script.read_text(encoding="utf-8"))
-        if line is not None:
-            return "squeeze(0)" in line[1]
-    return len(shape) > 1 and shape[0] == 1
+        batch = re.search(r"batch_index=(\d+)", line[1] if line else "")
+        if batch is not None:
+            return ncnn.Mat(value, batch_index=int(batch[1])).clone()
+    elif value.ndim > 1 and value.shape[0] == 1:
+        value = np.ascontiguousarray(value[0])
+    return ncnn.Mat(value).clone()
+
+
+def blob_names(wanted: list[str], present: list[str], prefix: str) -> list[str] | None:
+    """The blob for each of the model's inputs or outputs: of the same name, or `in0`, `in1` … as pnnx calls them."""
+    if set(wanted) <= set(present):
+        return wanted
+    numbered = [f"{prefix}{index}" for index in range(len(wanted))]
+    return numbered if set(numbered) == set(present) else None
 
 
 def ncnn_facts(path: Path, param: Path, binary: Path, script: Path | None) -> dict[str, Any]:
     """Run the ncnn files on one thread in fp32, and compare them with onnxruntime on the model they came from."""
-    import ncnn
-
+    ncnn: Any = importlib.import_module("ncnn")
     values, expected, _ = reference(path)
+    outputs = [value.name for value in onnx.load(str(path), load_external_data=False).graph.output]
     net = ncnn.Net()
     net.opt.num_threads = 1
     for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
         setattr(net.opt, f"use_{option}", False)
     if net.load_param(str(param)) or net.load_model(str(binary)):
         return {"error": "ncnn does not load the files"}
-    mats = []
-    for index, value in enumerate(values.values()):
-        bare = value[0] if without_batch(script, index, list(value.shape)) else value
-        mats.append(ncnn.Mat(np.ascontiguousarray(bare)).clone())
-    if len(net.input_names()) != len(mats) or len(net.output_names()) != len(expected):
-        return {"error": f"inputs {net.input_names()}, outputs {net.output_names()}"}
+    blobs_in = blob_names(list(values), list(net.input_names()), "in")
+    blobs_out = blob_names(outputs, list(net.output_names()), "out")
+    if blobs_in is None or blobs_out is None:
+        return {"error": f"the files have inputs {net.input_names()} and outputs {net.output_names()}"}
+    mats = [as_mat(value, index, script) for index, value in enumerate(values.values())]
 
     def run() -> list[Any]:
         extractor = net.create_extractor()
-        for name, mat in zip(net.input_names(), mats, strict=True):
+        for name, mat in zip(blobs_in, mats, strict=True):
             extractor.input(name, mat)
-        return [extractor.extract(name) for name in net.output_names()]
+        return [extractor.extract(name) for name in blobs_out]
 
     answers = run()
     if any(code for code, _ in answers):
         return {"error": f"ncnn answers {[code for code, _ in answers]}"}
-    pairs = [difference(np.array(mat), theirs) for (_, mat), theirs in zip(answers, expected, strict=True)]
+    arrays = [mat.numpy(batch_index=0) if mat.n > 1 else np.array(mat) for _, mat in answers]
+    pairs = [difference(ours, theirs) for ours, theirs in zip(arrays, expected, strict=True)]
     errors = [pair["max_relative_error"] for pair in pairs]
     worst = None if None in errors else max(error for error in errors if error is not None)
     return {
@@ -175,8 +189,9 @@ def main() -> int:
         elif options.what == "run":
             facts = onnxruntime_facts(options.model)
         else:
-            facts = ncnn_facts(options.model, *options.files, options.script)
-    except Exception as error:  # noqa: BLE001 - whatever went wrong is the finding
+            param, binary = options.files
+            facts = ncnn_facts(options.model, param, binary, options.script)
+    except Exception as error:  # whatever went wrong is the finding
         facts = {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
     print(json.dumps(facts))
     return 0

@@ -76,9 +76,7 @@ NETWORKS: dict[str, Network] = {
         options=_SEGMENTATION,
         segmentation=True,
     ),
-    "fcn_resnet50": Network(
-        "torchvision.models.segmentation.fcn_resnet50", options=_SEGMENTATION, segmentation=True
-    ),
+    "fcn_resnet50": Network("torchvision.models.segmentation.fcn_resnet50", options=_SEGMENTATION, segmentation=True),
 }
 
 
@@ -250,7 +248,7 @@ def build(names: list[str], out: Path) -> list[str]:
             beside.parent.mkdir(exist_ok=True)
             try:
                 export(model, NETWORKS[name].side, exporter, beside)
-            except Exception as error:  # noqa: BLE001 - one exporter's failure must not cost the other files
+            except Exception as error:  # one exporter's failure must not cost the other files
                 failures.append(f"{path.name}: {type(error).__name__}: {error}")
                 continue
             for file in sorted(beside.parent.glob(f"{path.name}.*")):
