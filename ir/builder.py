@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .contents import LIMIT, as_objects, follow, is_number
+from .contents import content_of, follow, has_rule, is_number
 from .graph import NOWHERE, Graph, Node, Origin, Value
 from .op import Op
 from .types import Array, DType, TensorType
@@ -16,11 +16,15 @@ __all__ = ["Builder"]
 
 
 class Builder:
-    """Appends to ``graph``. ``origin`` is given to every node added until it is set anew."""
+    """Appends to ``graph``. ``origin`` is given to every node added until it is set anew.
+
+    ``at`` is the node in whose place the added ones stand in the graph's order (a rewrite's root).
+    """
 
     def __init__(self, graph: Graph | None = None) -> None:
         self.graph = graph if graph is not None else Graph()
         self.origin: Origin = NOWHERE
+        self.at: Node | None = None
         self._contents: dict[Value, Array] = {}
 
     def input(self, name: str, dtype: DType, shape: Sequence[object]) -> Value:
@@ -47,12 +51,12 @@ class Builder:
     ) -> tuple[Value, ...]:
         """Add an operator and return all its results.
 
-        Integer shape arithmetic whose operands are known becomes a constant at once, without a node.
+        Shape arithmetic whose operands are known becomes a constant at once, without a node.
         Raises TypeMismatch where the operands do not fit.
         """
         op, operands = self._absorb(op, operands)
         types = tuple(None if v is None else v.type for v in operands)
-        found = follow(op, types, [None if v is None else self.content(v) for v in operands])
+        found = self._follow(op, operands, types)
         if found is not None and all(is_number(content) for content in found):
             dtypes = [t.dtype for t in op.infer(*types, *(None,) * (len(op.operands()) - len(types)))]
             stem = (result_names[0] if result_names else "") or name or type(op).__name__.lower()
@@ -60,21 +64,30 @@ class Builder:
                 self.graph.add_constant(np.array(content.tolist(), dtype=d.numpy).reshape(content.shape), stem)
                 for content, d in zip(found, dtypes, strict=True)
             )
-        node = self.graph.add(op, operands, name=name, result_names=result_names, origin=self.origin)
+        node = self.graph.add(op, operands, name=name, result_names=result_names, origin=self.origin, at=self.at)
         if found is not None:
             self._contents.update(zip(node.results, found, strict=True))
+        if type(op).refine is not Op.refine:
+            self._refine(node)
         return node.results
 
     def content(self, value: Value) -> Array | None:
-        """What is known of a small integer tensor, as an object array of integers and Symbols; else None."""
-        if value.data is not None:
-            small = value.data.size <= LIMIT and value.data.dtype.kind in "iub"
-            return as_objects(value.data) if small else None
-        return self._contents.get(value)
+        """What is known of a small tensor, as an object array of numbers and Symbols; else None."""
+        return self._contents.get(value) if value.data is None else content_of(value.data)
 
-    def node(self, value: Value) -> Node | None:
-        """The node that makes ``value``, if any."""
-        return value.producer
+    def _follow(
+        self, op: Op, operands: Sequence[Value | None], types: tuple[TensorType | None, ...]
+    ) -> tuple[Array, ...] | None:
+        if not has_rule(op):
+            return None
+        return follow(op, types, [None if v is None else self.content(v) for v in operands])
+
+    def _refine(self, node: Node) -> None:
+        contents = [None if v is None else self.content(v) for v in node.operands]
+        types = node.op.refine(node.operand_types, contents, [v.type for v in node.results])
+        for value, type in zip(node.results, types, strict=True):
+            if type != value.type:
+                self.graph.set_type(value, type)
 
     def _absorb(self, op: Op, operands: tuple[Value | None, ...]) -> tuple[Op, tuple[Value | None, ...]]:
         result = list(operands)

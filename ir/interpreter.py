@@ -32,8 +32,7 @@ def call(graph: Graph, arguments: Sequence[Array], *, observe: Observer | None =
     for node in graph.nodes:
         arrays = [None if v is None else v.data if v.data is not None else values[v] for v in node.operands]
         results = _evaluate_node(node, arrays)
-        for value, array in zip(node.results, results, strict=True):
-            values[value] = array
+        values.update(zip(node.results, results, strict=True))
         if observe is not None:
             observe(node, results)
         for value in (v for v in node.operands if v is not None):
@@ -72,10 +71,9 @@ def _disagreement(node: Node, what: str) -> InternalError:
 
 
 def _check_feeds(graph: Graph, feeds: Mapping[str, Array]) -> None:
-    problems = []
     names = {v.name for v in graph.inputs}
-    for name in feeds.keys() - names:
-        problems.append(Problem("MC110", f"there is no input '{name}'", hint=f"one of {', '.join(sorted(names))}"))
+    hint = f"one of {', '.join(sorted(names))}"
+    problems = [Problem("MC110", f"there is no input '{name}'", hint=hint) for name in sorted(feeds.keys() - names)]
     sizes: dict[Symbol, int] = {}
     for value in graph.inputs:
         if value.name not in feeds:

@@ -97,6 +97,15 @@ class Op:
             return None
         return self.replace(**{name: tuple(content.tolist()) if content.ndim else content.item()})
 
+    def refine(
+        self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
+    ) -> Sequence[TensorType]:
+        """The results' types, more exact where ``contents`` (of the operands, with Symbols) tell sizes.
+
+        For what neither ``infer`` can see nor an attribute can hold: a Reshape to [N, H*W] with symbols.
+        """
+        return results
+
     def replace(self, **changes: Any) -> Any:
         """A copy with other attributes."""
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]

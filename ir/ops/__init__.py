@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import shape_arithmetic as shape_arithmetic  # its rules are entered by importing it
 from .activation import (
     Affine,
     Celu,

@@ -69,7 +69,9 @@ class Loop(Op):
     body: Graph
     states: int
 
-    def infer(self, trip_count: TensorType | None, condition: TensorType | None, *values: TensorType) -> Results:
+    def infer(
+        self, trip_count: TensorType | None = None, condition: TensorType | None = None, *values: TensorType
+    ) -> Results:
         """Last states and stacked scans."""
         expect_length(self.body.inputs, 2 + len(values), "inputs of the body")
         outputs = [v.type for v in self.body.outputs]
@@ -78,9 +80,8 @@ class Loop(Op):
             _outward(_merged(a, b, f"state {i}"), values)
             for i, (a, b) in enumerate(zip(values[: self.states], outputs[1 : 1 + self.states], strict=True))
         ]
-        for scan in (_outward(t, values) for t in outputs[1 + self.states :]):
-            found.append(scan.with_shape((UNKNOWN, *scan.shape)))
-        return tuple(found)
+        scans = (_outward(t, values) for t in outputs[1 + self.states :])
+        return (*found, *(scan.with_shape((UNKNOWN, *scan.shape)) for scan in scans))
 
     def evaluate(self, trip_count: Array | None, condition: Array | None, *values: Array) -> tuple[Array, ...]:
         """One call of the body an iteration."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..op import Op, Types, expect, operator, same_dtype
-from ..types import UNKNOWN, Array, DType, TensorType, product
+from ..types import UNKNOWN, Array, DType, Symbol, TensorType, product
 from .forms import Results, expect_axis, expect_dim, expect_length, given
 from .kernels import convolve
 from .window import slid
@@ -145,6 +147,15 @@ class Range(Op):
         """One axis; how long is in the operands."""
         expect(start.rank == limit.rank == delta.rank == 0, f"{start}, {limit} and {delta} are not all scalars")
         return (TensorType(same_dtype(start, limit, delta), (UNKNOWN,)),)
+
+    def refine(
+        self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
+    ) -> Sequence[TensorType]:
+        """0, 1, 2, ... before a symbol are as many as the symbol says."""
+        start, limit, delta = ([None] if c is None else c.ravel().tolist() for c in contents)
+        if start == [0] and delta == [1] and isinstance(limit[0], Symbol):
+            return (results[0].with_shape((limit[0],)),)
+        return results
 
     def evaluate(self, start: Array, limit: Array, delta: Array) -> Array:
         """By the formula, each number from its index."""

@@ -1,4 +1,4 @@
-"""Recurrent layers. x [L, N, I] (time first), hidden size H, D directions; weights [D, gates * H, ...] as ONNX orders them.
+"""Recurrent layers. x [L, N, I] (time first), hidden size H, D directions; weights [D, gates * H, ...] in ONNX's order.
 
 In the formulas W, R, b are one direction's rows for a gate, h and c the state before the step, * element by element.
 sequence_lens [N] (i32) ends each sequence early: later results are zero, and the last state is that of its end.
@@ -43,7 +43,9 @@ class _Recurrent(Op):
         """The activation functions of each direction in turn; the usual ones where none are given."""
         return self.activations or self.functions * self.directions
 
-    def sequence(self, x: TensorType, w: TensorType, r: TensorType, **others: TensorType | None) -> tuple[TensorType, TensorType]:  # fmt: skip
+    def sequence(
+        self, x: TensorType, w: TensorType, r: TensorType, **others: TensorType | None
+    ) -> tuple[TensorType, TensorType]:
         """Types of y [L, D, N, H] and of a state [D, N, H], after checking all shapes."""
         expect(self.direction in DIRECTIONS, f"direction '{self.direction}' is none of {', '.join(DIRECTIONS)}")
         expect(x.rank == w.rank == r.rank == 3, f"x {x}, w {w}, r {r} should have three axes")

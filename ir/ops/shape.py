@@ -6,6 +6,9 @@ only running tells stands in the operand of the same name, and the attribute is 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..op import Op, Types, broadcast, expect, operator, same_dtype
@@ -79,6 +82,15 @@ class Reshape(Op):
         x = types[0]
         wanted = None if x is None else movement.expressed(x.shape, content.ravel().tolist(), self.allow_zero)
         return None if wanted is None else self.replace(shape=wanted)  # type: ignore[no-any-return]
+
+    def refine(
+        self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
+    ) -> Sequence[TensorType]:
+        """Sizes that symbols in the operand tell."""
+        x, wanted = types[0], contents[1] if len(contents) > 1 else None
+        if self.shape is not None or x is None or wanted is None:
+            return results
+        return (x.with_shape(movement.reshaped(x.shape, wanted.ravel().tolist(), self.allow_zero)),)
 
     def evaluate(self, x: Array, shape: Array | None) -> Array:
         """numpy's, after 0 and -1 are replaced."""
@@ -157,7 +169,8 @@ class Flatten(Op):
 
     def evaluate(self, x: Array) -> Array:
         """numpy's reshape."""
-        return x.reshape(int(np.prod(x.shape[: self.axis], dtype=np.int64)), int(np.prod(x.shape[self.axis :], dtype=np.int64)))  # fmt: skip
+        rows = math.prod(x.shape[: self.axis])
+        return x.reshape(rows, math.prod(x.shape[self.axis :]))
 
 
 @operator
@@ -329,6 +342,15 @@ class Expand(Op):
             if isinstance(d, Symbol) and at >= 0 and x.shape[at] == d:
                 items[i] = 1
         return self.replace(shape=tuple(items)) if all(isinstance(d, int) for d in items) else None  # type: ignore[no-any-return]
+
+    def refine(
+        self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
+    ) -> Sequence[TensorType]:
+        """Sizes that symbols in the operand tell."""
+        x, wanted = types[0], contents[1] if len(contents) > 1 else None
+        if self.shape is not None or x is None or wanted is None:
+            return results
+        return (x.with_shape(broadcast(x.shape, tuple(wanted.ravel().tolist()))),)
 
     def evaluate(self, x: Array, shape: Array | None) -> Array:
         """A view."""

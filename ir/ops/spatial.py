@@ -109,6 +109,18 @@ class Resize(Op):
             return None
         return self.replace(scales=tuple(factors))  # type: ignore[no-any-return]
 
+    def refine(
+        self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
+    ) -> Sequence[TensorType]:
+        """Sizes that symbols in the operand tell."""
+        wanted = contents[3] if len(contents) > 3 else None
+        if wanted is None or self.keep_aspect != "stretch" or wanted.size != len(self.axes):
+            return results
+        shape = list(results[0].shape)
+        for axis, size in zip(self.axes, wanted.ravel().tolist(), strict=True):
+            shape[axis] = size
+        return (results[0].with_shape(shape),)
+
     @in_f32
     def evaluate(self, x: Array, roi: Array | None, scales: Array | None, sizes: Array | None) -> Array:
         """Axis by axis, each by a small matrix of weights."""

@@ -11,7 +11,7 @@ from ...op import expect
 from ...types import UNKNOWN, Array, Dim, Shape, Symbol, product
 
 
-def reshaped(own: Shape, wanted: Sequence[int], allow_zero: bool) -> Shape:
+def reshaped(own: Shape, wanted: Sequence[Dim], allow_zero: bool) -> Shape:
     """The shape that a Reshape gives: 0 replaced by x's own size (unless allowed), then -1 by what is left over."""
     result: list[Dim] = []
     for i, size in enumerate(wanted):
@@ -19,7 +19,7 @@ def reshaped(own: Shape, wanted: Sequence[int], allow_zero: bool) -> Shape:
             expect(i < len(own), f"0 at place {i} of shape {tuple(wanted)} copies no axis of rank {len(own)}")
             result.append(own[i])
         else:
-            expect(size >= -1, f"{size} in shape {tuple(wanted)}")
+            expect(not isinstance(size, int) or size >= -1, f"{size} in shape {tuple(wanted)}")
             result.append(size)
     if -1 in result:
         at = result.index(-1)
@@ -33,8 +33,9 @@ def reshaped(own: Shape, wanted: Sequence[int], allow_zero: bool) -> Shape:
 
 def left_over(own: Sequence[Dim], rest: Sequence[Dim]) -> Dim:
     """The size whose product with ``rest`` is that of ``own``; common symbols cancel."""
-    above, below = list(own), []
-    for dim in rest:
+    above: list[Dim] = [f for dim in own for f in _factors(dim)]
+    below: list[Dim] = []
+    for dim in (f for dim in rest for f in _factors(dim)):
         if isinstance(dim, Symbol) and dim in above:
             above.remove(dim)
         else:
@@ -56,8 +57,32 @@ def left_over(own: Sequence[Dim], rest: Sequence[Dim]) -> Dim:
     return product(above) // product(below)
 
 
+def _factors(dim: Dim) -> list[Dim]:
+    """The factors of a size: a symbol ``(n+1)*3`` has two."""
+    if isinstance(dim, int):
+        return [dim]
+    parts, depth, start = [], 0, 0
+    for at, char in enumerate(dim.name):
+        depth += (char == "(") - (char == ")")
+        if depth == 0 and char in "+-/":
+            return [dim]
+        if depth == 0 and char == "*":
+            parts.append(dim.name[start:at])
+            start = at + 1
+    if not parts:
+        return [dim]
+    parts.append(dim.name[start:])
+    found: list[Dim] = []
+    for part in parts:
+        if part.isdigit():
+            found.append(int(part))
+        else:
+            found.extend(_factors(Symbol(part[1:-1] if part.startswith("(") else part)))
+    return found
+
+
 def expressed(own: Shape, wanted: Sequence[Any], allow_zero: bool) -> tuple[int, ...] | None:
-    """``wanted``, which may hold symbols, with 0 for those that are x's own size at their place and -1 for one other."""
+    """``wanted``, which may hold symbols: 0 for those that are x's own size at their place, -1 for one other."""
     symbols = [i for i, d in enumerate(wanted) if isinstance(d, Symbol)]
     if not symbols:
         return tuple(int(d) for d in wanted)

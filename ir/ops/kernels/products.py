@@ -13,7 +13,7 @@ from ..forms import common_dim
 
 
 def _terms(equation: str, count: int) -> tuple[list[str], str]:
-    """The operands' letters and the result's; '...' is written '.'. A missing arrow gives the letters met once, sorted."""
+    """The operands' letters and the result's; '...' is written '.'. Without arrow: the letters met once, sorted."""
     text = equation.replace(" ", "").replace("...", ".")
     left, arrow, right = text.partition("->")
     terms = left.split(",")
@@ -32,19 +32,15 @@ def _sizes(equation: str, shapes: Sequence[Shape]) -> tuple[dict[str, Dim], Shap
     for term, shape in zip(terms, shapes, strict=True):
         before, dots, after = term.partition(".")
         hidden = len(shape) - len(before) - len(after)
-        expect(
-            hidden == 0 or (dots and hidden > 0),
-            f"term '{term}' of equation '{equation}' does not fit {len(shape)} axes",
-        )
+        fits = hidden == 0 or (dots and hidden > 0)
+        expect(fits, f"term '{term}' of equation '{equation}' does not fit {len(shape)} axes")
         if dots:
             middle = broadcast(middle, shape[len(before) : len(before) + hidden])
-        for letter, size in zip(
-            before + after, (*shape[: len(before)], *shape[len(shape) - len(after) :]), strict=True
-        ):
+        outer = (*shape[: len(before)], *shape[len(shape) - len(after) :])
+        for letter, size in zip(before + after, outer, strict=True):
             known = sizes.get(letter, 1)
-            sizes[letter] = (
-                size if known == 1 else known if size == 1 else common_dim(known, size, what=f"size of '{letter}'")
-            )
+            same = size if known == 1 else known if size == 1 else common_dim(known, size, what=f"size of '{letter}'")
+            sizes[letter] = same
     return sizes, middle, right
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def kept_aspect(sizes: Sequence[int], wanted: Sequence[int], policy: str) -> tuple[list[float], list[int]]:
-    """The one scale of all axes, and the sizes it makes: the largest 'not_larger', or least 'not_smaller' than wanted."""
+    """The one scale of all axes, and the sizes it makes: as large as wanted by no axis, or by every axis."""
     ratios = [w / s for w, s in zip(wanted, sizes, strict=True)]
     scale = min(ratios) if policy == "not_larger" else max(ratios)
     return [scale] * len(sizes), [int(np.floor(scale * s + 0.5)) for s in sizes]
