@@ -303,6 +303,19 @@ class Graph:
         self._own(value)
         value.type = type
 
+    def rename(self, value: Value, name: str, *, evict: bool = True) -> None:
+        """Give ``value`` this very name. Another value that has it gets a new one, or keeps it without ``evict``."""
+        self._own(value)
+        if value.name == name or (name in self._values and not evict):
+            return
+        holder = self._values.pop(name, None)
+        del self._values[value.name]
+        value.name = name
+        self._values[name] = value
+        if holder is not None:
+            holder.name = self._unique(name, self._values)
+            self._values[holder.name] = holder
+
     def remove(self, node: Node) -> None:
         """Remove a node whose results nobody reads."""
         for value in node.results:

@@ -1,0 +1,5 @@
+"""``python -m mconv``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,280 @@
+"""The command: ``mconv MODEL --target T``, ``mconv inspect``, ``mconv ops``, ``mconv verify``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from . import __version__
+from .ir.errors import MconvError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from .ir.types import Shape
+
+MAX_PROBLEMS = 12
+"""Problems printed before the rest is only counted: an error fits on one screen."""
+
+
+class _ConvertByDefault(click.Group):
+    """``mconv MODEL ...`` is ``mconv convert MODEL ...``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {"--help", "-h", "--version"}
+        if args and args[0] not in self.commands and args[0] not in own:
+            args = ["convert", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ConvertByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mconv")
+def cli() -> None:
+    """Convert neural networks between formats, and prove that the result is right.
+
+    \b
+    mconv model.onnx --target ncnn           write model.param and model.bin, verified
+    mconv net.param --target onnx -o out/    the other way
+    mconv inspect model.onnx                 what is in a model, and what it costs
+    mconv ops --target ncnn                  what a target can express
+    mconv verify model.onnx model.param      compare two models on the same inputs
+
+    A first word that is no command is a model to convert: see 'mconv convert --help' for the options.
+
+    Exit status: 0 done, 1 a check failed, 2 wrong usage or unreadable input, 3 unsupported, 4 numbers differ,
+    5 a fault of mconv. Codes (MC...) are explained in docs/errors.md.
+    """
+
+
+def _shape(text: str) -> tuple[str, Shape]:
+    name, colon, dims = text.rpartition(":")
+    try:
+        shape = tuple(int(d) for d in dims.replace("x", ",").split(","))
+    except ValueError:
+        colon = ""
+    if not colon or not name or any(d < 0 for d in shape):
+        raise click.BadParameter(f"'{text}' is not NAME:SIZES, as in images:1,3,224,224")
+    return name, shape
+
+
+def _dim(text: str) -> tuple[str, int]:
+    name, equals, number = text.rpartition("=")
+    if not equals or not name or not number.isdigit() or int(number) < 1:
+        raise click.BadParameter(f"'{text}' is not NAME=SIZE, as in batch=1")
+    return name, int(number)
+
+
+def _pairs(parse: Callable[[str], tuple[str, Any]]) -> Callable[[click.Context, click.Parameter, Any], dict[str, Any]]:
+    return lambda ctx, param, values: dict(parse(v) for v in values)
+
+
+def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--input-shape", "input_shapes", multiple=True, metavar="NAME:SIZES", callback=_pairs(_shape),
+                     help="Shape of an input, as in images:1,3,224,224. May be repeated."),
+        click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", callback=_pairs(_dim),
+                     help="Size of a symbolic dimension, as in batch=1. May be repeated."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--inputs", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE.npz",
+                     help="Arrays to compare on, by input name (an .npy for a model of one input)."),
+        click.option("--seed", default=0, show_default=True, help="Seed of the random inputs used otherwise."),
+        click.option("--rtol", type=click.FloatRange(min=0), default=None,
+                     help="Largest error allowed, relative to the largest value.  [default: 0.001; fp16: 0.02]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", "-t", required=True, metavar="TARGET", help="Format to write; 'mconv ops' lists them.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Name of the files without suffix, or a folder.  [default: the model's name, here]",
+)
+@_model_options
+@click.option(
+    "--simplify", is_flag=True, help="Run onnx-simplifier on the source first (pip install 'mconv[simplify]')."
+)
+@click.option("--fp16", is_flag=True, help="Store weights as 16-bit floats: half the size.")
+@click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Insist on comparing source and result, or do not.  [default: compare where the runtimes are there]",
+)
+@_data_options
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.json",
+    help="Write what was done and compared as JSON.",
+)
+@click.option("--trace-passes", is_flag=True, help="Print every rule applied or refused, with the reason.")
+@click.option("--check-passes", is_flag=True, help="Run the graph before and after each pass and compare (slow).")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+def convert(
+    model: Path, inputs: Path | None, report: Path | None, trace_passes: bool, quiet: bool, **options: Any
+) -> None:
+    """Convert MODEL to another format, compare the two, and write the files.
+
+    The files appear only when the comparison has passed; an error leaves nothing behind.
+    """  # fmt: skip
+    from . import driver, tables
+    from .feeds import read_npz
+
+    with _progress(quiet) as progress:
+        result = driver.convert(
+            model,
+            driver.Options(
+                **options,
+                inputs=None if inputs is None else read_npz(inputs),
+                trace=(lambda event: click.echo(event)) if trace_passes else None,
+                progress=progress,
+            ),
+        )
+    if report is not None:
+        _write_report(report, result.to_json())
+    if not quiet:
+        tables.show_result(result)
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@_model_options
+@click.option("--raw", is_flag=True, help="As it is read, before any pass.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--text", is_flag=True, help="Print the graph in mconv's text form.")
+def inspect(model: Path, raw: bool, as_json: bool, text: bool, **shapes: Any) -> None:
+    """Show inputs, operators, parameters, FLOPs and peak activation memory of MODEL."""
+    from . import api, inspection, tables
+
+    graph = api.load(model, optimize=not raw, **shapes)
+    if text:
+        click.echo(str(graph))
+        return
+    found = inspection.inspect(graph)
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2))
+    else:
+        tables.show_inspection(found)
+
+
+@cli.command()
+@click.option("--target", "-t", metavar="TARGET", help="Show one target's support table; without it, the targets.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def ops(target: str | None, as_json: bool) -> None:
+    """Show the targets, or which operators a target can express, and in which forms."""
+    from . import backends, support, tables
+
+    if target is None:
+        known = {name: backends.get(name).description for name in backends.names()}
+        if as_json:
+            click.echo(json.dumps(known, indent=2))
+        else:
+            tables.show("", ("target", "writes"), known.items())
+    elif as_json:
+        click.echo(json.dumps(support.as_json(target), indent=2))
+    else:
+        tables.show_support(target, *support.support_of(target))
+
+
+@cli.command()
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path))
+@_model_options
+@_data_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def verify(reference: Path, candidate: Path, inputs: Path | None, as_json: bool, **options: Any) -> None:
+    """Run two model files in their own runtimes on the same inputs and compare every output.
+
+    Exit status 4 where they differ.
+    """
+    from dataclasses import asdict
+
+    from . import api, tables
+    from .driver import mismatch
+    from .feeds import read_npz
+
+    found = api.verify(reference, candidate, inputs=None if inputs is None else read_npz(inputs), **options)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        tables.show_verification(found)
+    if not found.passed:
+        raise mismatch(found)
+
+
+def _write_report(path: Path, text: str) -> None:
+    from .backends.files import write_all
+
+    write_all({path: lambda: (text.encode(),)})
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Shows the stage while it lasts; silent in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda stage: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    stages = ["reading", "rewriting", "emitting", "verifying"]
+    columns = (TextColumn("{task.description:10}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(stages[0], total=len(stages))
+        yield lambda stage: bar.update(task, description=stage, completed=stages.index(stage))
+
+
+def main() -> NoReturn:
+    """The program: run the command, print problems on standard error, exit with the status of design."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing was written", err=True)
+        sys.exit(130)
+    except MconvError as error:
+        sys.exit(_complain(error))
+    except BrokenPipeError:
+        sys.exit(0)
+    except (MemoryError, RecursionError) as error:
+        sys.exit(_complain(UsageError(Problem("MC116", f"the model is too large for this machine: {error!r}"))))
+    except Exception as error:
+        if os.environ.get("MCONV_DEBUG"):
+            raise
+        what = f"mconv is at fault: {type(error).__name__}: {error}"
+        hint = "reporting it with the model; MCONV_DEBUG=1 shows the traceback"
+        from .ir.errors import InternalError
+
+        sys.exit(_complain(InternalError(Problem("MC500", what, hint=hint))))
+    sys.exit(0)
+
+
+def _complain(error: MconvError) -> int:
+    shown = error.problems[:MAX_PROBLEMS]
+    for problem in shown:
+        click.echo(f"error {problem}", err=True)
+    if len(error.problems) > len(shown):
+        click.echo(f"... and {len(error.problems) - len(shown)} more", err=True)
+    return error.exit_status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Comparing arrays: the one measure that verification, blame and the tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .ir.types import Array
+from .report import Comparison
+
+
+def relative_error(reference: Array, candidate: Array) -> float:
+    """Largest absolute difference over the reference's largest magnitude; infinite where shapes or NaNs differ.
+
+    Infinities and NaNs must stand at the same places; they do not count as magnitude.
+    """
+    if reference.shape != candidate.shape:
+        return float("inf")
+    if reference.size == 0:
+        return 0.0
+    left, right = reference.astype(np.float64), candidate.astype(np.float64)
+    finite = np.isfinite(left)
+    if not np.array_equal(left[~finite], right[~finite], equal_nan=True) or not np.all(np.isfinite(right[finite])):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    left, right = left[finite], right[finite]
+    largest = float(np.abs(left).max())
+    difference = float(np.abs(left - right).max())
+    return difference / largest if largest > 0 else difference
+
+
+def cosine(reference: Array, candidate: Array) -> float:
+    """Cosine of the angle between the arrays as vectors; 1 where both are zero, NaN where sizes differ."""
+    if reference.size != candidate.size:
+        return float("nan")
+    left, right = reference.astype(np.float64).ravel(), candidate.astype(np.float64).ravel()
+    finite = np.isfinite(left) & np.isfinite(right)
+    left, right = left[finite], right[finite]
+    length = float(np.linalg.norm(left) * np.linalg.norm(right))
+    if length == 0:
+        return 1.0 if np.array_equal(left, right) else 0.0
+    return float(np.dot(left, right) / length)
+
+
+def compare(
+    names: Sequence[str], reference: Mapping[str, Array], candidate: Mapping[str, Array], rtol: float
+) -> tuple[Comparison, ...]:
+    """A comparison for each name. The candidate may hold a unit batch axis less, as ncnn does."""
+    result = []
+    for name in names:
+        left, right = reference[name], candidate[name]
+        if left.size == right.size and _without_units(left.shape) == _without_units(right.shape):
+            right = right.reshape(left.shape)
+        error = relative_error(left, right)
+        result.append(Comparison(name, left.shape, error, cosine(left, right), error <= rtol))
+    return tuple(result)
+
+
+def _without_units(shape: Sequence[int]) -> list[int]:
+    return [d for d in shape if d != 1]

@@ -1,0 +1,91 @@
+"""What ``mconv inspect`` tells of a model: inputs, operators, parameters, work, and memory while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .ir import Graph, Value
+
+
+@dataclass(frozen=True)
+class OperatorTotal:
+    """All nodes of one operator: how many, their operations, and the share of all."""
+
+    operator: str
+    nodes: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """``flops`` counts a multiply-add as two. ``peak_activation_bytes`` is the largest sum of values alive at once.
+
+    Both are None where a size is known only at run time.
+    """
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    nodes: int
+    parameters: int
+    parameter_bytes: int
+    flops: int | None
+    peak_activation_bytes: int | None
+    operators: tuple[OperatorTotal, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def inspect(graph: Graph) -> Inspection:
+    """Look at a graph; see Inspection."""
+    counts: dict[str, list[int]] = {}
+    total: int | None = 0
+    for node in graph.nodes:
+        cost = node.op.cost(node.operand_types, [v.type for v in node.results])
+        entry = counts.setdefault(type(node.op).__name__, [0, 0])
+        entry[0] += 1
+        entry[1] += cost.flops if cost else 0
+        total = None if total is None or cost is None else total + cost.flops
+    operators = sorted(
+        (OperatorTotal(name, n, f) for name, (n, f) in counts.items()), key=lambda o: (-o.flops, o.operator)
+    )
+    constants = [v.constant for v in graph.constants]
+    return Inspection(
+        inputs={v.name: str(v.type) for v in graph.inputs},
+        outputs={n: str(v.type) for n, v in zip(graph.output_names, graph.outputs, strict=True)},
+        nodes=len(graph),
+        parameters=sum(c.size for c in constants),
+        parameter_bytes=sum(c.nbytes for c in constants),
+        flops=total,
+        peak_activation_bytes=peak_activation(graph),
+        operators=tuple(operators),
+    )
+
+
+def peak_activation(graph: Graph) -> int | None:
+    """Bytes of the values alive at the worst moment, in the graph's order; None where a size is not known.
+
+    A value lives from the node that makes it (an input: from the start) to its last reader; outputs live to the end.
+    """
+    left: dict[Value, int] = {v: graph.use_count(v) for v in graph.inputs}
+    sizes: dict[Value, int] = {}
+    for value in (*graph.inputs, *(v for node in graph.nodes for v in node.results)):
+        size = value.type.nbytes
+        if size is None:
+            return None
+        sizes[value] = size
+        left[value] = graph.use_count(value)
+    alive = sum(sizes[v] for v in graph.inputs)
+    peak = alive
+    for node in graph.nodes:
+        alive += sum(sizes[v] for v in node.results)
+        peak = max(peak, alive)
+        for value in node.inputs:
+            if not value.is_constant:
+                left[value] -= 1
+        done = {v for v in (*node.inputs, *node.results) if not v.is_constant and not left[v] and v in sizes}
+        alive -= sum(sizes.pop(v) for v in done)
+    return peak

@@ -1,0 +1,111 @@
+"""What a conversion returns and ``--report`` writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output, compared: ``error`` is the largest absolute difference over the reference's largest magnitude."""
+
+    name: str
+    shape: tuple[int, ...]
+    error: float
+    cosine: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Where the numbers part first: in which stage, at which node, after which pass."""
+
+    stage: Literal["reading", "pass", "writing"]
+    node: str
+    origin: str
+    error: float
+    pass_name: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.node} ({self.origin})" if self.origin else self.node
+        what = {
+            "reading": "the source is read wrongly",
+            "pass": f"the pass '{self.pass_name}' changes the numbers",
+            "writing": "the node is written wrongly, or the target's runtime computes it differently",
+        }[self.stage]
+        return f"first at {where}: {what} (relative error {self.error:.2g})"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """``passed`` is None where nothing could be compared; ``reason`` then says why."""
+
+    passed: bool | None
+    reference: str = ""
+    candidate: str = ""
+    rtol: float = 0.0
+    outputs: tuple[Comparison, ...] = ()
+    reason: str = ""
+    blame: Blame | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pass: the changes it made and the nodes it left."""
+
+    name: str
+    changes: int
+    nodes: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished conversion: the files by suffix, the graph that was written, what was done, and the check."""
+
+    source: str
+    target: str
+    files: Mapping[str, Path]
+    graph: Graph
+    verification: Verification
+    nodes_read: int
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+    rules: Mapping[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the graph, as plain JSON values."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "files": [_file(path) for path in self.files.values()],
+            "inputs": [_value(v.name, v.type) for v in self.graph.inputs],
+            "outputs": [
+                _value(n, v.type) for n, v in zip(self.graph.output_names, self.graph.outputs, strict=True)
+            ],
+            "nodes": {"read": self.nodes_read, "written": len(self.graph)},
+            "passes": [asdict(step) for step in self.steps],
+            "rules": dict(sorted(self.rules.items())),
+            "verification": asdict(self.verification),
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        return json.dumps(self.as_dict(), indent=2) + "\n"
+
+
+def _file(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _value(name: str, type: Any) -> dict[str, Any]:
+    return {"name": name, "dtype": type.dtype.value, "shape": [d if isinstance(d, int) else str(d) for d in type.shape]}

@@ -1,0 +1,90 @@
+"""Tables for the terminal, made with rich (imported only when something is shown)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from .inspection import Inspection
+from .report import Result, Verification
+
+if TYPE_CHECKING:
+    from .backends.base import Support
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table to standard output; columns whose name starts with '>' are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)
+
+
+def show_verification(verification: Verification) -> None:
+    """The outputs with their errors, or one line why there was no comparison."""
+    if verification.passed is None:
+        show_line(f"not verified: {verification.reason}")
+        return
+    rows = [
+        (c.name, "x".join(map(str, c.shape)), f"{c.error:.2e}", f"{c.cosine:.7f}", "ok" if c.passed else "DIFFERS")
+        for c in verification.outputs
+    ]
+    title = f"{verification.candidate} against {verification.reference}, relative error allowed {verification.rtol:g}"
+    show(title, ("output", "shape", ">max error", ">cosine", ""), rows)
+
+
+def show_result(result: Result) -> None:
+    """What was written, from what."""
+    for note in result.notes:
+        show_line(f"note: {note}")
+    show_line(f"{result.source}: {result.nodes_read} nodes read, {len(result.graph)} written")
+    for path in result.files.values():
+        show_line(f"  {path}  {size(path.stat().st_size)}")
+    show_verification(result.verification)
+
+
+def show_inspection(found: Inspection) -> None:
+    """Inputs, outputs, totals, and a line an operator."""
+    for kind, values in (("input", found.inputs), ("output", found.outputs)):
+        for name, type in values.items():
+            show_line(f"{kind:7} {name}: {type}")
+    show_line(f"nodes {found.nodes}, parameters {found.parameters:,} ({size(found.parameter_bytes)})")
+    work = "known only at run time" if found.flops is None else f"{found.flops / 1e9:.3f} GFLOP"
+    peak = found.peak_activation_bytes
+    memory = "known only at run time" if peak is None else size(peak)
+    show_line(f"work {work}, peak activation memory {memory}")
+    total = sum(o.flops for o in found.operators) or 1
+    rows = [
+        (o.operator, str(o.nodes), f"{o.flops / 1e6:.2f}", f"{100 * o.flops / total:.1f} %") for o in found.operators
+    ]
+    show("", ("operator", ">nodes", ">MFLOP", ">share"), rows)
+
+
+def show_support(target: str, lines: Sequence[Support], others: Sequence[tuple[str, str]]) -> None:
+    """The support table of one target."""
+    rows = [(s.op.__name__, "; ".join(s.conditions) or "always", ", ".join(s.activations)) for s in lines]
+    show(f"emitted for {target}", ("operator", "where", "carries"), rows)
+    show("taken apart or refused", ("operator", "how"), others)
+
+
+def show_line(text: str) -> None:
+    """One line to standard output."""
+    import click
+
+    click.echo(text)
+
+
+def size(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"

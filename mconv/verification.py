@@ -1,0 +1,239 @@
+"""Comparing source and result in their own runtimes, and finding where the numbers part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from . import feeds as feed_maker
+from . import frontends, runner
+from .backends.base import Artifact, Backend
+from .compare import compare, relative_error
+from .driver import Options, bind_batch, read, rewrite
+from .ir import Array, CheckError, Graph, MissingExtraError, Problem, UsageError
+from .ir.interpreter import run as interpret
+from .passes import pipeline
+from .passes.base import Context
+from .report import Blame, Comparison, Verification
+
+RTOL = 1e-3
+RTOL_FP16 = 2e-2
+"""Relative errors allowed by default; weights stored as 16-bit floats carry 11 bits each."""
+PASS_RTOL = 1e-3
+
+
+def verify_conversion(
+    source: Any, graph: Graph, backend: Backend, artifact: Artifact, files: Mapping[str, str], options: Options
+) -> Verification:
+    """Compare the source in its runtime with the written files in theirs; says why where it cannot."""
+    rtol = options.rtol if options.rtol is not None else RTOL_FP16 if options.fp16 else RTOL
+    feeds = feed_maker.make(graph, options.inputs, options.seed)
+    with source_model(source) as model:
+        missing = [format for format in (model.format, backend.name) if not runner.available(format)]
+        if missing:
+            if options.verify:
+                runner.require(missing[0])
+            packages = ", ".join(runner.RUNTIMES[f].package if f in runner.RUNTIMES else f for f in missing)
+            return Verification(None, reason=f"{packages} not installed (pip install 'mconv[verify]')")
+        written = runner.Model(backend.name, files)
+        found, made = runner.run(
+            [(model, feeds, graph.output_names), (written, _renamed(feeds, graph, artifact), artifact.outputs)]
+        )
+    reference, label = _reference(found, model, graph, feeds)
+    if isinstance(made, runner.RunFailed):
+        raise CheckError(Problem("MC402", f"{written.runtime} cannot run what was written: {made}"))
+    candidate = dict(zip(graph.output_names, (made[name] for name in artifact.outputs), strict=True))
+    outputs = compare(graph.output_names, reference, candidate, rtol)
+    passed = all(c.passed for c in outputs)
+    verification = Verification(passed, label, written.runtime, rtol, outputs)
+    if passed:
+        return verification
+    blame = find_blame(source, graph, artifact, written, feeds, options, rtol)
+    return Verification(False, label, written.runtime, rtol, outputs, blame=blame)
+
+
+def verify_files(left: Path, right: Path, options: Options) -> Verification:
+    """Compare two model files, each run in its own runtime on the same inputs."""
+    graphs = [frontends.load(p, input_shapes=options.input_shapes, dims=options.dims) for p in (left, right)]
+    first, second = graphs
+    feeds = feed_maker.make(first, options.inputs, options.seed)
+    names = _paired("inputs", [v.name for v in first.inputs], [v.name for v in second.inputs])
+    outputs = _paired("outputs", first.output_names, second.output_names)
+    renamed = {names[name]: array for name, array in feeds.items()}
+    with source_model(left) as model_a, source_model(right) as model_b:
+        found, made = runner.run([(model_a, feeds, list(outputs)), (model_b, renamed, list(outputs.values()))])
+        for model, result in ((model_a, found), (model_b, made)):
+            if isinstance(result, runner.RunFailed):
+                raise CheckError(Problem("MC402", f"{model.runtime} cannot run the model: {result}"))
+    assert not isinstance(found, runner.RunFailed)
+    assert not isinstance(made, runner.RunFailed)
+    rtol = RTOL if options.rtol is None else options.rtol
+    compared = compare(list(outputs), found, {a: made[b] for a, b in outputs.items()}, rtol)
+    return Verification(all(c.passed for c in compared), str(left), str(right), rtol, compared)
+
+
+@contextmanager
+def source_model(source: Any) -> Iterator[runner.Model]:
+    """The source as files that a runtime can open (a ModelProto is written to a temporary folder)."""
+    if isinstance(source, str | Path):
+        format = frontends.format_of(Path(source)).name
+        yield runner.Model(format, frontends.files_of(Path(source)))
+        return
+    import onnx
+
+    with TemporaryDirectory(prefix="mconv-") as folder:
+        path = str(Path(folder) / "model.onnx")
+        large = source.ByteSize() > 2**30
+        onnx.save(source, path, save_as_external_data=large)
+        yield runner.Model("onnx", {".onnx": path})
+
+
+def _reference(
+    found: dict[str, Array] | runner.RunFailed, model: runner.Model, graph: Graph, feeds: Mapping[str, Array]
+) -> tuple[dict[str, Array], str]:
+    if not isinstance(found, runner.RunFailed):
+        return found, model.runtime
+    # still worth comparing with the graph's own meaning, but the person must know
+    return interpret(graph, feeds), f"mconv's interpreter ({model.runtime} cannot run the source: {found})"
+
+
+def _renamed(feeds: Mapping[str, Array], graph: Graph, artifact: Artifact) -> dict[str, Array]:
+    return {new: feeds[value.name] for value, new in zip(graph.inputs, artifact.inputs, strict=True)}
+
+
+def _paired(what: str, left: Sequence[str], right: Sequence[str]) -> dict[str, str]:
+    if set(left) == set(right):
+        return {name: name for name in left}
+    if len(left) == len(right):
+        return dict(zip(left, right, strict=True))
+    raise UsageError(Problem("MC115", f"the models' {what} do not correspond: {list(left)} and {list(right)}"))
+
+
+# Blame ---------------------------------------------------------------------------------------------------------
+
+
+def find_blame(
+    source: Any,
+    graph: Graph,
+    artifact: Artifact,
+    written: runner.Model,
+    feeds: Mapping[str, Array],
+    options: Options,
+    rtol: float,
+) -> Blame | None:
+    """The first stage, node and pass where the numbers part: reading, then each pass, then writing."""
+    target = backend_of(written)
+    first, _ = bind_batch(read(source, options), options, target)
+    values = _all_values(first, feeds)
+    with source_model(source) as model:
+        wanted = [v.name for node in first.nodes for v in node.results]
+        found = runner.run([(model, feeds, wanted)])[0] if model.format == "onnx" else {}
+    if isinstance(found, dict) and (blame := _first_difference(first, found, values, rtol, "reading")):
+        return blame
+    watcher = PassWatcher(first, feeds, values, rtol)
+    rewrite(first, Context(target=target), options, after=watcher)
+    if watcher.blame is not None:
+        return watcher.blame
+    return _blame_writing(graph, artifact, written, feeds, rtol)
+
+
+def backend_of(model: runner.Model) -> Backend:
+    """The backend that writes the model's format."""
+    from . import backends
+
+    return backends.get(model.format)
+
+
+def _blame_writing(
+    graph: Graph, artifact: Artifact, written: runner.Model, feeds: Mapping[str, Array], rtol: float
+) -> Blame | None:
+    values = _all_values(graph, feeds)
+    blobs = {name: blob for name, blob in artifact.blobs.items() if name in values}
+    made = runner.run([(written, _renamed(feeds, graph, artifact), list(dict.fromkeys(blobs.values())))])[0]
+    if isinstance(made, runner.RunFailed):
+        return None
+    candidate = {name: made[blob] for name, blob in blobs.items() if blob in made}
+    return _first_difference(graph, values, candidate, rtol, "writing")
+
+
+def _all_values(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    values: dict[str, Array] = {}
+
+    def keep(node: Any, results: Sequence[Array]) -> None:
+        values.update(zip((v.name for v in node.results), results, strict=True))
+
+    with np.errstate(all="ignore"):
+        interpret(graph, feeds, observe=keep)
+    return values
+
+
+def _first_difference(
+    graph: Graph, reference: Mapping[str, Array], candidate: Mapping[str, Array], rtol: float, stage: Any
+) -> Blame | None:
+    for node in graph.nodes:
+        for value in node.results:
+            left, right = reference.get(value.name), candidate.get(value.name)
+            if left is None or right is None:
+                continue
+            (found,) = compare([value.name], {value.name: left}, {value.name: right}, rtol)
+            if not found.passed:
+                return Blame(stage, node.name, str(node.origin), found.error)
+    return None
+
+
+class PassWatcher:
+    """Runs the graph after each pass until the outputs part from what they were; then names the pass and a value."""
+
+    def __init__(self, graph: Graph, feeds: Mapping[str, Array], values: dict[str, Array], rtol: float) -> None:
+        self.feeds, self.values, self.rtol = feeds, values, rtol
+        self.expected = _outputs(graph, feeds)
+        self.blame: Blame | None = None
+
+    def __call__(self, step: pipeline.Step, graph: Graph) -> None:
+        """Compare after one pass."""
+        if self.blame is not None:
+            return
+        outputs = _outputs(graph, self.feeds)
+        worst = max((relative_error(self.expected[n], outputs[n]) for n in self.expected), default=0.0)
+        if worst <= self.rtol:
+            return
+        values = _all_values(graph, self.feeds)
+        known = {n: a for n, a in self.values.items() if n in values and a.shape == values[n].shape}
+        first = _first_difference(graph, known, values, self.rtol, "pass")
+        node, origin = (first.node, first.origin) if first else ("an output", "")
+        self.blame = Blame("pass", node, origin, worst, step.name)
+
+
+class PassChecker:
+    """``--check-passes``: the interpreter before and after each pass. CheckError (MC403) names the pass."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        feeds = feed_maker.make(graph, options.inputs, options.seed)
+        self.watcher = PassWatcher(graph, feeds, _all_values(graph, feeds), options.rtol or PASS_RTOL)
+
+    def __call__(self, step: pipeline.Step, graph: Graph) -> None:
+        """Compare after one pass."""
+        self.watcher(step, graph)
+        if self.watcher.blame is not None:
+            raise CheckError(Problem("MC403", f"the pass '{step.name}' changes the numbers: {self.watcher.blame}"))
+
+
+def _outputs(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    with np.errstate(all="ignore"):
+        return interpret(graph, feeds)
+
+
+__all__ = [
+    "Comparison",
+    "MissingExtraError",
+    "PassChecker",
+    "PassWatcher",
+    "find_blame",
+    "verify_conversion",
+    "verify_files",
+]

@@ -1,0 +1,84 @@
+"""What a pass is, what it may ask of the target, and the trace it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mconv.ir import Graph, Node, Op
+
+
+class Target(Protocol):
+    """What passes may ask of a backend; its answers come from its support table."""
+
+    @property
+    def name(self) -> str:
+        """The target's name, as in ``--target``."""
+        ...
+
+    def refusal(self, node: Node) -> str | None:
+        """Why the node cannot be emitted as it stands, or None where it can."""
+        ...
+
+    def accepts_activation(self, op: Op, activation: Op) -> bool:
+        """True when ``op`` can carry ``activation`` as its epilogue."""
+        ...
+
+    @property
+    def max_rank(self) -> int:
+        """The largest rank of a tensor, a leading axis of size one not counted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of ``--trace-passes``: a rule was applied to a node, or refused it for a reason."""
+
+    rule: str
+    node: str
+    origin: str
+    refusal: str | None
+
+    def __str__(self) -> str:
+        verdict = "applied" if self.refusal is None else f"refused: {self.refusal}"
+        return f"{self.rule}: {self.node}: {verdict}" + (f" ({self.origin})" if self.origin else "")
+
+
+@dataclass(slots=True)
+class Context:
+    """What a pass gets besides the graph: the target (None while a graph is only inspected) and the trace."""
+
+    target: Target | None = None
+    trace: Callable[[Event], None] | None = None
+    applied: dict[str, int] = field(default_factory=dict)
+
+    def record(self, rule: str, node: Node, refusal: str | None = None) -> None:
+        """Count an application; pass the event on to the trace where there is one."""
+        if refusal is None:
+            self.applied[rule] = self.applied.get(rule, 0) + 1
+        if self.trace is not None:
+            self.trace(Event(rule, node.name, str(node.origin), refusal))
+
+
+class Pass(Protocol):
+    """A rewriting of a whole graph; implementations are frozen dataclasses."""
+
+    @property
+    def name(self) -> str:
+        """A verb phrase: ``fold constants``."""
+        ...
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Properties that the graph must have."""
+        ...
+
+    @property
+    def ensures(self) -> frozenset[str]:
+        """Properties that the graph has afterwards (until a pass without them runs)."""
+        ...
+
+    def run(self, graph: Graph, context: Context) -> int:
+        """Rewrite ``graph`` in place; the number of changes made."""
+        ...

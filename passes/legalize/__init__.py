@@ -1,0 +1,20 @@
+"""Fitting a graph to what a target can express; see ``decompose``."""
+
+from . import activations, movement, normalizations, pooling, products, rank, reductions
+from .decompose import DECOMPOSITIONS, Legalize, decompose
+
+LEGALIZE = Legalize()
+
+__all__ = [
+    "DECOMPOSITIONS",
+    "LEGALIZE",
+    "Legalize",
+    "activations",
+    "decompose",
+    "movement",
+    "normalizations",
+    "pooling",
+    "products",
+    "rank",
+    "reductions",
+]

@@ -1,0 +1,71 @@
+"""The order of the passes, and the one loop that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mconv.ir import Graph, Op
+from mconv.ir.verify import verify
+
+from .base import Context, Pass
+from .canonicalize import CANONICALIZE
+from .fold import FoldConstants, MergeEqual, RemoveDead
+from .fuse import FUSE, FUSE_ACTIVATIONS
+from .legalize import LEGALIZE
+from .recognize import RECOGNIZE
+
+Pipeline = Sequence["Pass | Pipeline"]
+
+
+def simplify(keep: tuple[type[Op], ...] = ()) -> Pipeline:
+    """Passes that make any graph smaller without changing what it means, for any target."""
+    clean: Pipeline = [FoldConstants(keep=keep), CANONICALIZE, MergeEqual(), RemoveDead()]
+    return [clean, RECOGNIZE, clean, FUSE, RECOGNIZE, clean]
+
+
+def prepare(keep: tuple[type[Op], ...] = ()) -> Pipeline:
+    """Passes that fit a simplified graph to the target of the context."""
+    clean: Pipeline = [FoldConstants(keep=keep), CANONICALIZE, FUSE, MergeEqual(), RemoveDead()]
+    return [FUSE_ACTIVATIONS, LEGALIZE, clean, FUSE_ACTIVATIONS, LEGALIZE, RemoveDead()]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One pass that ran: its name, the changes it made, and the nodes it left."""
+
+    name: str
+    changes: int
+    nodes: int
+
+
+def run(
+    pipeline: Pipeline,
+    graph: Graph,
+    context: Context,
+    *,
+    check: bool = False,
+    after: Callable[[Step, Graph], None] | None = None,
+) -> list[Step]:
+    """Run the passes in order; ``after`` is called with the graph when a pass has changed it.
+
+    With ``check`` the graph's rules are verified after each pass.
+    """
+    steps: list[Step] = []
+    for item in flat(pipeline):
+        changes = item.run(graph, context)
+        step = Step(item.name, changes, len(graph))
+        steps.append(step)
+        if check:
+            verify(graph)
+        if changes and after is not None:
+            after(step, graph)
+    return steps
+
+
+def flat(pipeline: Pipeline) -> list[Pass]:
+    """The passes of a nested pipeline, in order."""
+    result: list[Pass] = []
+    for item in pipeline:
+        result.extend(flat(item) if isinstance(item, Sequence) else [item])
+    return result
