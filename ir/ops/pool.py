@@ -134,10 +134,14 @@ class MaxUnpool(Op):
         rank = x.ndim - 2
         sizes = spread(x.shape[2:], self.kernel, self.strides, self.pads, (1,) * rank, (0,) * rank)
         natural = (*x.shape[:2], *(int(str(s)) for s in sizes))
-        wanted = natural if shape is None and self.shape is None else given(self.shape, shape)
-        y = np.zeros(math.prod(wanted), x.dtype)
+        y = np.zeros(math.prod(natural), x.dtype)
         y[indices.ravel()] = x.ravel()
-        return y.reshape(wanted)
+        y = y.reshape(natural)
+        if shape is None and self.shape is None:
+            return y
+        whole = np.zeros(given(self.shape, shape), x.dtype)
+        whole[tuple(slice(n) for n in natural)] = y
+        return whole
 
 
 @operator

@@ -137,7 +137,7 @@ class Resize(Op):
 
 def _times(dim: Dim, factor: float) -> Dim:
     if isinstance(dim, int):
-        return int(np.floor(dim * factor))
+        return resample.scaled_size(dim, factor)
     if factor == int(factor):
         return dim * int(factor)
     inverse = 1 / factor if factor else 0

@@ -35,7 +35,7 @@ def left_over(own: Sequence[Dim], rest: Sequence[Dim]) -> Dim:
     """The size whose product with ``rest`` is that of ``own``; common symbols cancel."""
     above: list[Dim] = [f for dim in own for f in _factors(dim)]
     below: list[Dim] = []
-    for dim in (f for dim in rest for f in _factors(dim)):
+    for dim in [f for size in rest for f in _factors(size)]:
         if isinstance(dim, Symbol) and dim in above:
             above.remove(dim)
         else:
