@@ -18,8 +18,8 @@ from .types import DType, Symbol, TensorType
 _GRAMMAR = r"""
     graph: "graph" STRING "{" line* "}"
     ?line: input | const | node | result
-    input: NAME "=" "input" ":" type
-    const: NAME "=" "const" content ":" type
+    input: names "=" "input" ":" type
+    const: names "=" "const" content ":" type
     node: names "=" call operands? ":" types origin?
     result: "return" STRING "=" NAME
     names: NAME ("," NAME)*
@@ -71,11 +71,13 @@ def _graph(tree: Any) -> Graph:
     return graph
 
 
-def _input(graph: Graph, known: dict[str, Value], name: Any, type: Any) -> None:
+def _input(graph: Graph, known: dict[str, Value], names: Any, type: Any) -> None:
+    (name,) = names.children
     known[_name(name)] = graph.add_input(_name(name), _type(type))
 
 
-def _const(graph: Graph, known: dict[str, Value], name: Any, content: Any, type: Any) -> None:
+def _const(graph: Graph, known: dict[str, Value], names: Any, content: Any, type: Any) -> None:
+    (name,) = names.children
     wanted = _type(type)
     shape, dtype = wanted.static_shape, wanted.dtype.numpy
     if content.data == "elided":

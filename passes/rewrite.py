@@ -30,13 +30,13 @@ class Add:
         self.context = context
         self.made: list[Value] = []
 
-    def __call__(self, op: Op, *operands: Value | Array | None) -> Value:
+    def __call__(self, op: Op, *operands: Value | Array | np.generic | None) -> Value:
         """Add an operator and return its first result."""
         return self.all(op, *operands)[0]
 
-    def all(self, op: Op, *operands: Value | Array | None) -> tuple[Value, ...]:
+    def all(self, op: Op, *operands: Value | Array | np.generic | None) -> tuple[Value, ...]:
         """Add an operator and return all its results."""
-        values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in operands]
+        values = [self.constant(x) if isinstance(x, np.ndarray | np.generic) else x for x in operands]
         results = self.builder.add_all(op, *values)
         self.made.extend(results)
         return results

@@ -66,13 +66,13 @@ def merge_axes_that_move_together(m: Match, add: Add) -> Value:
 
 @decompose(Transpose)
 def transpose_in_two(m: Match, add: Add) -> Value:
-    """A Transpose of many axes is two: the first axis is put in its place, then the others."""
+    """A Transpose of many axes is two: one axis is moved to its place at the end, then the others are ordered."""
     shape, perm = _static(m), m.op(Transpose).perm
     m.require(len(shape) > 4, "few axes")
-    # Bring the axes that end up last to the end (a Transpose of two groups merges well), then order the rest.
-    last = perm[-1]
-    first = (*(a for a in range(len(shape)) if a != last), last)
-    m.require(first != tuple(range(len(shape))), "the last axis stays")
+    place = max(i for i, axis in enumerate(perm) if i != axis)
+    rest = [axis for axis in range(len(shape)) if axis != perm[place]]
+    first = (*rest[:place], perm[place], *rest[place:])  # moving one axis merges to three groups at most
+    m.require(first != perm, "one axis moves")
     halfway = add(Transpose(first), m["x"])
     return add(Transpose(tuple(first.index(a) for a in perm)), halfway)
 

@@ -1,0 +1,57 @@
+# The first word after `make` is a target below; a bare `make` lists them. Set-up is done on the way: each target
+# makes the virtual environment it needs (.venv), once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH ?= torch==2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs bench zoo clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.verify: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[verify]' scikit-learn
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	touch $@
+
+demo: $(VENV)/.verify ## convert a digit classifier to ncnn, verify it, run it on test images
+	$(BIN)/python examples/digits/demo.py
+
+test: $(VENV)/.dev ## lint, then run all tests with coverage
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=json:build/coverage.json --cov-report=term:skip-covered
+	$(BIN)/python tests/coverage_floor.py build/coverage.json
+
+lint: $(VENV)/.dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev ## regenerate docs/support.md
+	$(BIN)/python -c "from mconv.support import as_markdown; print(as_markdown(), end='')" > docs/support.md.new
+	mv docs/support.md.new docs/support.md
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)' 'torchvision==0.28.0' --no-deps
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pnnx onnxscript pillow sympy filelock jinja2 fsspec
+	touch $@
+
+zoo: $(VENV)/.bench ## export torchvision's networks with both exporters, convert and verify each
+	$(BIN)/python benchmarks/zoo.py --out build/zoo
+	$(BIN)/python benchmarks/networks.py --zoo build/zoo
+
+bench: $(VENV)/.bench ## conversion time, memory and latency against pnnx and onnxsim
+	$(BIN)/python benchmarks/zoo.py --out build/zoo
+	$(BIN)/python benchmarks/conversion.py --zoo build/zoo
+	$(BIN)/python benchmarks/latency.py --zoo build/zoo
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
