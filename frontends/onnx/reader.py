@@ -1,0 +1,31 @@
+"""An ONNX model as a graph of the intermediate representation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from mconv.ir import Graph, Shape
+
+from .inputs import InputTypes
+from .model import open_model
+from .translate import Translation
+
+
+def read(
+    source: Path | onnx.ModelProto,
+    *,
+    input_shapes: Mapping[str, Shape] | None = None,
+    dims: Mapping[str, int] | None = None,
+    simplify: bool = False,
+) -> Graph:
+    """Read a model from a file or from memory.
+
+    Weights are read-only views of the file's bytes.  Inputs, outputs, their order and names are the model's.
+    Raises UsageError (an input or dimension that is not there), UnreadableError (the file is broken) or
+    UnsupportedError, which tells everything in the model that cannot be expressed.
+    """
+    model = open_model(source, simplify=simplify)
+    return Translation(model, InputTypes(input_shapes or {}, dims or {})).graph()

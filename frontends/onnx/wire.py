@@ -1,0 +1,195 @@
+"""Cut the weights out of an ONNX file's bytes, so that the rest can be parsed while they stay where they are.
+
+Protobuf's own parser would copy every weight (twice, until it is a numpy array).  Here one pass over the wire format
+finds each large tensor's data, and copies all other bytes into a *skeleton*: a complete ModelProto in which those
+tensors have a mark in place of their data.  A mark is a doc string that starts with a random word, so no file can
+forge one.
+
+The grammar followed is protobuf's: a message is a list of (tag, value); tag = field number << 3 | wire type.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+LARGE = 1024
+"""Bytes from which on a tensor's data is cut out; smaller messages are copied without a look inside."""
+
+MAX_DEPTH = 100
+"""Messages inside messages; protobuf's own parsers stop at the same depth."""
+
+MAX_FIELDS = 2_000_000
+"""Fields looked at in one file; a network of 100,000 nodes has about a tenth of that."""
+
+MAX_SKELETON = 1 << 29
+"""Bytes that may remain after cutting; protobuf needs several times as much once parsed."""
+
+# Field numbers of onnx.proto.
+_MODEL, _GRAPH, _FUNCTION, _NODE, _ATTRIBUTE, _TENSOR = range(6)
+_INSIDE: dict[int, dict[int, int]] = {
+    _MODEL: {7: _GRAPH, 25: _FUNCTION},
+    _GRAPH: {1: _NODE, 5: _TENSOR},
+    _FUNCTION: {7: _NODE},
+    _NODE: {5: _ATTRIBUTE},
+    _ATTRIBUTE: {5: _TENSOR, 6: _GRAPH, 10: _TENSOR, 11: _GRAPH},
+}
+_DATA_TYPE, _FLOAT_DATA, _RAW_DATA, _DOUBLE_DATA, _DOC_STRING = 2, 4, 9, 10, 12
+_PACKED_AS_RAW = {_FLOAT_DATA: 1, _DOUBLE_DATA: 11}  # packed little-endian numbers of just this data_type
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+class WireError(ValueError):
+    """The bytes are no protobuf message, or nest or count beyond what is accepted."""
+
+
+class Span(NamedTuple):
+    """Where a tensor's data lies in the file: bytes ``begin`` to ``end``."""
+
+    begin: int
+    end: int
+
+
+class _Field(NamedTuple):
+    number: int
+    wire: int
+    tag: int  # offset of the tag
+    begin: int  # offset of the value; of a varint, the value itself
+    end: int  # offset after the field
+
+
+@dataclass(slots=True)
+class Skeleton:
+    """The model without its large tensors, and where those lie."""
+
+    data: bytes = b""
+    spans: list[Span] = field(default_factory=list)
+    word: str = field(default_factory=lambda: secrets.token_hex(12))
+
+    def span(self, doc_string: str) -> Span | None:
+        """The place of the data of the tensor with this doc string, None where it was not cut out."""
+        if not doc_string.startswith(self.word):
+            return None
+        return self.spans[int(doc_string[len(self.word) :])]
+
+
+def cut(buffer: memoryview) -> Skeleton:
+    """The skeleton of the ModelProto in ``buffer``; WireError where the bytes are not one."""
+    cutter = _Cutter(buffer)
+    pieces: list[bytes | memoryview] = []
+    size = cutter.message(0, len(buffer), _MODEL, 0, pieces)
+    if size > MAX_SKELETON:
+        raise WireError(f"{size} bytes remain without the weights; at most {MAX_SKELETON} are accepted")
+    cutter.skeleton.data = b"".join(pieces)
+    return cutter.skeleton
+
+
+class _Cutter:
+    def __init__(self, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self.skeleton = Skeleton()
+        self.seen = 0
+
+    def message(self, begin: int, end: int, kind: int, depth: int, out: list[bytes | memoryview]) -> int:
+        """Append the message's bytes, less what is cut out, to ``out``; returns their number."""
+        if depth > MAX_DEPTH:
+            raise WireError("messages nest too deep")
+        if kind == _TENSOR:
+            return self._tensor(begin, end, out)
+        inside = _INSIDE[kind]
+        size, copied = 0, begin
+        for item in self._fields(begin, end):
+            child = inside.get(item.number)
+            if child is None or item.wire != _BYTES or item.end - item.begin < LARGE:
+                continue
+            pieces: list[bytes | memoryview] = []
+            length = self.message(item.begin, item.end, child, depth + 1, pieces)
+            if length == item.end - item.begin:
+                continue  # nothing was cut: the bytes are copied as they are
+            head = _varint(item.number << 3 | _BYTES) + _varint(length)
+            out.append(self.buffer[copied : item.tag])
+            out.append(head)
+            out.extend(pieces)
+            size += item.tag - copied + len(head) + length
+            copied = item.end
+        out.append(self.buffer[copied:end])
+        return size + end - copied
+
+    def _tensor(self, begin: int, end: int, out: list[bytes | memoryview]) -> int:
+        fields = list(self._fields(begin, end))
+        data = _data_of(fields)
+        if data is None:
+            out.append(self.buffer[begin:end])
+            return end - begin
+        size = 0
+        for item in fields:
+            if item is data or item.number == _DOC_STRING:
+                continue
+            out.append(self.buffer[item.tag : item.end])
+            size += item.end - item.tag
+        text = f"{self.skeleton.word}{len(self.skeleton.spans)}".encode()
+        mark = _varint(_DOC_STRING << 3 | _BYTES) + _varint(len(text)) + text
+        self.skeleton.spans.append(Span(data.begin, data.end))
+        out.append(mark)
+        return size + len(mark)
+
+    def _fields(self, begin: int, end: int) -> Iterator[_Field]:
+        position, buffer = begin, self.buffer
+        while position < end:
+            self.seen += 1
+            if self.seen > MAX_FIELDS:
+                raise WireError(f"more than {MAX_FIELDS} fields")
+            tag = position
+            key, position = _read_varint(buffer, position, end)
+            wire = key & 7
+            value = position
+            if wire == _BYTES:
+                length, value = _read_varint(buffer, position, end)
+                position = value + length
+            elif wire == _VARINT:
+                value, position = _read_varint(buffer, position, end)
+            elif wire == _FIXED32:
+                position += 4
+            elif wire == _FIXED64:
+                position += 8
+            else:
+                raise WireError(f"byte {tag}: no such wire type as {wire}")
+            if position > end or not key >> 3:
+                raise WireError(f"byte {tag}: a field reaches beyond its message")
+            yield _Field(key >> 3, wire, tag, value, position)
+
+
+def _data_of(fields: list[_Field]) -> _Field | None:
+    """The field that holds all of a tensor's data as little-endian bytes, if it is large enough to cut out."""
+    found = [f for f in fields if f.number in (_RAW_DATA, *_PACKED_AS_RAW) and f.wire == _BYTES]
+    if len(found) != 1 or found[0].end - found[0].begin < LARGE:
+        return None
+    wanted = _PACKED_AS_RAW.get(found[0].number)
+    types = [f.begin for f in fields if f.number == _DATA_TYPE and f.wire == _VARINT]
+    return found[0] if wanted is None or types == [wanted] else None
+
+
+def _read_varint(buffer: memoryview, position: int, end: int) -> tuple[int, int]:
+    """The number at ``position`` and the offset after it."""
+    result = shift = 0
+    while position < end and shift < 70:
+        byte = buffer[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
+    raise WireError(f"byte {position}: a number is cut off")
+
+
+def _varint(number: int) -> bytes:
+    """``number`` as protobuf writes it: seven bits a byte, lowest first."""
+    result = bytearray()
+    while number > 0x7F:
+        result.append(number & 0x7F | 0x80)
+        number >>= 7
+    result.append(number)
+    return bytes(result)

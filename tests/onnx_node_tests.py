@@ -1,0 +1,289 @@
+"""ONNX's own backend node tests through mconv: its reader and interpreter, or its ncnn target, or pnnx for comparison.
+
+    python -m tests.onnx_node_tests --via interpreter      reader and interpreter
+    python -m tests.onnx_node_tests --via ncnn --list      converted and run in ncnn, each case listed
+    python -m tests.onnx_node_tests --via pnnx             the same for pnnx
+
+A case is out of scope when it is about training, `ai.onnx.ml`, sequences, optionals or strings, random numbers, image
+decoding, or arithmetic of float8, float6, float4 or integers of less than 8 bits.  All others count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from mconv import frontends
+from mconv.ir.errors import MconvError
+
+KNOWN_FAILURES: dict[str, str] = {}
+"""Cases in scope that do not pass through the interpreter, each with the reason."""
+
+THRESHOLD = 0.97
+TIMEOUT = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: passed, wrong, refused, crashed, or out of scope; and why."""
+
+    case: str
+    result: str
+    reason: str = ""
+
+
+RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
+TRAINING_DOMAINS = frozenset({"ai.onnx.training", "ai.onnx.preview.training"})
+SMALL_TYPES = frozenset(
+    number for name, number in TensorProto.DataType.items() if re.match(r"FLOAT[468]|U?INT[24]$", name)
+)
+
+
+@cache
+def collect() -> dict[str, Any]:
+    """All node test cases by name, with their models and data in memory."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {case.name: case for case in collect_testcases(None)}
+
+
+def out_of_scope(case: Any) -> str:
+    """Why a case does not count; "" where it does."""
+    graph = case.model.graph
+    for node in _nodes(graph):
+        if node.domain in TRAINING_DOMAINS:
+            return "training"
+        if node.domain == "ai.onnx.ml":
+            return "ai.onnx.ml"
+        if node.op_type in RANDOM:
+            return "random numbers"
+        if node.op_type.startswith(("Optional", "Sequence", "SplitToSequence", "ConcatFromSequence")):
+            return "optionals" if node.op_type.startswith("Optional") else "sequences"
+        if node.op_type == "ImageDecoder":
+            return "image decoding"
+        if any(a.name == "training_mode" and a.i for a in node.attribute):
+            return "training"
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype", "output_dtype") and attribute.i in SMALL_TYPES:
+                return "float8, float4 or int4"
+            if attribute.type == onnx.AttributeProto.TENSOR and attribute.t.data_type in SMALL_TYPES:
+                return "float8, float4 or int4"
+    for value in (*graph.input, *graph.output):
+        if reason := _strange(value.type):
+            return reason
+    if "training" in case.name and "Dropout" in {node.op_type for node in graph.node}:
+        return "training"
+    return ""
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                yield from _nodes(body)
+
+
+def _strange(type: onnx.TypeProto) -> str:
+    kind = type.WhichOneof("value")
+    if kind == "sequence_type":
+        return "sequences"
+    if kind == "optional_type":
+        return "optionals"
+    if type.tensor_type.elem_type == TensorProto.STRING:
+        return "strings"
+    return "float8, float4 or int4" if type.tensor_type.elem_type in SMALL_TYPES else ""
+
+
+def as_array(value: Any) -> Any:
+    """A test's datum as an array."""
+    return onnx.numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
+
+
+def difference(case: Any, expected: Sequence[Any], found: Sequence[Any]) -> str:
+    """How the results differ from the expected ones by the case's tolerances; "" where they do not."""
+    for index, (want, got) in enumerate(zip(expected, found, strict=True)):
+        if got.shape != want.shape:
+            return f"output {index} has shape {list(got.shape)}, not {list(want.shape)}"
+        if got.dtype != want.dtype:
+            return f"output {index} is of {got.dtype}, not {want.dtype}"
+        rtol = case.rtol
+        if got.dtype.name == "bfloat16":  # as onnx's own runner: two units in the last place
+            rtol, got, want = max(rtol, 2**-6), got.astype(np.float32), want.astype(np.float32)
+        if not np.allclose(got, want, rtol=rtol, atol=case.atol, equal_nan=True):
+            with np.errstate(all="ignore"):
+                worst = np.nanmax(np.abs(got.astype(np.float64) - want.astype(np.float64)))
+            return f"output {index} is off by {worst:.3g}"
+    return ""
+
+
+Data = tuple[dict[str, Any], list[Any]]
+
+
+def data_of(case: Any, names: Sequence[str]) -> Iterator[Data]:
+    """Feeds by input name, and the expected results, for each of the case's sets of data."""
+    for inputs, outputs in case.data_sets:
+        arrays = [as_array(value) for value in inputs]
+        yield dict(zip(names, arrays, strict=True)), [as_array(value) for value in outputs]
+
+
+def via_interpreter(case: Any) -> Outcome:
+    """Read the case's model and run it with the reference interpreter."""
+    from mconv.ir.interpreter import run
+
+    graph = frontends.load(case.model)
+    for feeds, expected in data_of(case, [value.name for value in case.model.graph.input]):
+        results = run(graph, feeds)
+        reason = difference(case, expected, [results[name] for name in graph.output_names])
+        if reason:
+            return Outcome(case.name, "wrong", reason)
+    return Outcome(case.name, "passed")
+
+
+def convert_and_run_ncnn(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[Any]:
+    """Convert a model to ncnn files, run them in ncnn, and give the outputs in the model's order."""
+    import mconv
+    from mconv.backends.ncnn.runtime import run
+
+    wanted = [value.name for value in model.graph.output]
+    with tempfile.TemporaryDirectory() as folder:
+        made = mconv.convert(model, target="ncnn", output=Path(folder) / "model", verify=False)
+        files = {suffix: str(path) for suffix, path in made.files.items()}
+        results = run(files, feeds, wanted, threads=1)
+    return [results[name] for name in wanted]
+
+
+def via_ncnn(case: Any) -> Outcome:
+    """Convert the case's model to ncnn and run it there."""
+    names = [value.name for value in case.model.graph.input]
+    for feeds, expected in data_of(case, names):
+        found = convert_and_run_ncnn(case.model, feeds)
+        # ncnn computes in float32: what comes back is compared as the type that the model declares.
+        found = [
+            np.asarray(got).reshape(np.shape(got)).astype(want.dtype) for got, want in zip(found, expected, strict=True)
+        ]
+        reason = difference(case, expected, found)
+        if reason:
+            return Outcome(case.name, "wrong", reason)
+    return Outcome(case.name, "passed")
+
+
+VIA: dict[str, Callable[[Any], Outcome]] = {"interpreter": via_interpreter, "ncnn": via_ncnn}
+
+
+def judge(case: Any, via: str) -> Outcome:
+    """The outcome of one case in this process."""
+    try:
+        return VIA[via](case)
+    except MconvError as error:
+        return Outcome(case.name, "refused", f"{error.code} {error.problems[0].what}")
+    except Exception as error:  # whatever a case brings to light is its outcome
+        text = str(error).strip().splitlines() or [""]
+        return Outcome(case.name, "wrong", f"{type(error).__name__}: {text[0][:160]}")
+
+
+def judge_apart(names: Sequence[str], via: str, processes: int = 2) -> list[Outcome]:
+    """The outcomes of cases, each in a process of its own: a runtime that crashes is an outcome too."""
+    context = get_context("fork")  # the cases are in memory already
+    waiting, running, found = list(reversed(names)), [], []
+    while waiting or running:
+        while waiting and len(running) < processes:
+            name = waiting.pop()
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(target=_answer, args=(there, name, via))
+            process.start()
+            there.close()
+            running.append((name, process, here, time.monotonic()))
+        for entry in list(running):
+            name, process, here, began = entry
+            if here.poll(0.01) or not process.is_alive():
+                outcome = _received(name, here, process)
+            elif time.monotonic() - began > TIMEOUT:
+                process.kill()
+                outcome = Outcome(name, "crashed", f"not done after {TIMEOUT:.0f} s")
+            else:
+                continue
+            process.join()
+            here.close()
+            running.remove(entry)
+            found.append(outcome)
+    order = {name: index for index, name in enumerate(names)}
+    return sorted(found, key=lambda outcome: order[outcome.case])
+
+
+def _received(name: str, here: Any, process: Any) -> Outcome:
+    try:
+        outcome: Outcome = here.recv()
+    except EOFError:
+        process.join()
+        return Outcome(name, "crashed", f"exit status {process.exitcode}")
+    return outcome
+
+
+def _answer(there: Any, name: str, via: str) -> None:
+    there.send(judge(collect()[name], via))
+
+
+def run_all(via: str, pattern: str = "") -> list[Outcome]:
+    """The outcomes of all cases whose name holds ``pattern``."""
+    cases = {name: case for name, case in collect().items() if pattern in name}
+    reasons = {name: out_of_scope(case) for name, case in cases.items()}
+    inside = [name for name, reason in reasons.items() if not reason]
+    if via == "interpreter":
+        outcomes = [judge(cases[name], via) for name in inside]
+    else:
+        outcomes = judge_apart(inside, via)
+    return outcomes + [Outcome(name, "out of scope", reason) for name, reason in reasons.items() if reason]
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """The counts, as a few lines."""
+    counts = Counter(outcome.result for outcome in outcomes)
+    inside = [outcome for outcome in outcomes if outcome.result != "out of scope"]
+    share = counts["passed"] / max(1, len(inside))
+    outside = Counter(outcome.reason for outcome in outcomes if outcome.result == "out of scope")
+    lines = [
+        f"{len(outcomes)} cases, {len(inside)} in scope: {counts['passed']} right ({share:.1%}), "
+        f"{counts['refused']} refused, {counts['wrong']} wrong, {counts['crashed']} crashed",
+        "out of scope: " + ", ".join(f"{count} {reason}" for reason, count in outside.most_common()),
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--via", choices=sorted(VIA), default="interpreter")
+    parser.add_argument("--list", action="store_true", help="every case in scope that is not right, with the reason")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name holds this text")
+    options = parser.parse_args(arguments)
+    outcomes = run_all(options.via, options.only)
+    if options.list:
+        for outcome in outcomes:
+            if outcome.result not in ("passed", "out of scope"):
+                print(f"{outcome.case}: {outcome.result}: {outcome.reason}")
+    print(summary(outcomes))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
