@@ -9,9 +9,10 @@ from mconv.ir import Graph, Op
 from mconv.ir.verify import verify
 
 from .base import Context, Pass
-from .canonicalize import CANONICALIZE
+from .canonicalize import CANONICALIZE, JoinSlices
 from .fold import FoldConstants, MergeEqual, RemoveDead
 from .fuse import FUSE, FUSE_ACTIVATIONS
+from .layout import CHANNELS_FIRST
 from .legalize import LEGALIZE
 from .recognize import RECOGNIZE
 
@@ -21,13 +22,13 @@ Pipeline = Sequence["Pass | Pipeline"]
 def simplify(keep: tuple[type[Op], ...] = ()) -> Pipeline:
     """Passes that make any graph smaller without changing what it means, for any target."""
     clean: Pipeline = [FoldConstants(keep=keep), CANONICALIZE, MergeEqual(), RemoveDead()]
-    return [clean, RECOGNIZE, clean, FUSE, RECOGNIZE, clean]
+    return [clean, RECOGNIZE, clean, FUSE, RECOGNIZE, clean, JoinSlices()]
 
 
 def prepare(keep: tuple[type[Op], ...] = ()) -> Pipeline:
     """Passes that fit a simplified graph to the target of the context."""
     clean: Pipeline = [FoldConstants(keep=keep), CANONICALIZE, FUSE, MergeEqual(), RemoveDead()]
-    return [FUSE_ACTIVATIONS, LEGALIZE, clean, FUSE_ACTIVATIONS, LEGALIZE, RemoveDead()]
+    return [CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, clean, CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, RemoveDead()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mconv.ir import Value
 from mconv.ir.ops import Linear, MatMul
 
@@ -18,7 +16,7 @@ def name_linear(m: Match, add: Add) -> Value:
     m.require(m["x"].data is None, "nothing but constants: folding's business")
     m.require(w.ndim == 2 and m["x"].type.rank >= 2, "not a matrix on the right")
     m.require(m["x"].type.dtype.is_float, "not of floating point")
-    return add(Linear(), m["x"], np.ascontiguousarray(w.T))
+    return add(Linear(), m["x"], w.T)  # a view: the weights may be hundreds of megabytes
 
 
 LINEAR = (name_linear,)

@@ -23,4 +23,13 @@ def name_global_pool(m: Match, add: Add) -> Value:
     return add(new, m["x"])
 
 
-POOL = (name_global_pool,)
+@rule(pat((AveragePool, MaxPool), "x"))
+def drop_pool_of_one(m: Match, add: Add) -> Value:
+    """A pool with a kernel of one element and steps of one is its operand."""
+    op = m.root.op
+    assert isinstance(op, AveragePool | MaxPool)
+    m.require(all(k == 1 for k in (*op.kernel, *op.strides)) and not any(op.pads), "it pools, steps or pads")
+    return m["x"]
+
+
+POOL = (drop_pool_of_one, name_global_pool)

@@ -15,7 +15,7 @@ from ..base import Context
 
 MAX_BYTES = 1 << 28
 """No constant larger than this is made from nothing (a 10^12-element Expand is a hostile model)."""
-MAX_GROWTH = 64 * 1024
+MAX_GROWTH = 8 << 20
 """A result may be larger than its operands together by at most this many bytes, else the file would swell."""
 
 
