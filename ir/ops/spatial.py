@@ -199,14 +199,19 @@ class AffineGrid(Op):
     def infer(self, theta: TensorType, size: TensorType | None) -> Results:
         """[N, *S, d]."""
         expect(theta.rank == 3, f"theta {theta} should be [N, d, d + 1]")
-        axes = theta.shape[1]
-        expect(isinstance(axes, int), f"theta {theta} does not tell the number of axes")
-        count = int(str(axes))
+        count = self._axes(theta)
+        expect_dim(theta.shape[1], count, "the height of theta")
         expect_dim(theta.shape[2], count + 1, "the width of theta")
         if self.size is None:
             return (theta.with_shape((theta.shape[0], *(UNKNOWN,) * count, count)),)
-        expect_length(self.size, count + 2, "size")
         return (theta.with_shape((theta.shape[0], *self.size[2:], count)),)
+
+    def _axes(self, theta: TensorType) -> int:
+        if self.size is not None:
+            return len(self.size) - 2
+        height, width = theta.shape[1], theta.shape[2]
+        expect(isinstance(height, int) or isinstance(width, int), f"theta {theta} does not tell the number of axes")
+        return height if isinstance(height, int) else int(str(width)) - 1
 
     @in_f32
     def evaluate(self, theta: Array, size: Array | None) -> Array:

@@ -54,14 +54,15 @@ def run(
 
 
 def _functions(op: _Recurrent, k: int) -> list[Callable[[Array], Array]]:
-    """The activation functions of direction k, with the clip before each."""
+    """The activation functions of direction k, with the clip before f and g (and not before an LSTM's h)."""
     count = len(op.functions)
 
     def clipped(index: int) -> Callable[[Array], Array]:
         function = op.all_activations[k * count + index]
+        clip = op.clip if index < 2 else None
 
         def apply(z: Array) -> Array:
-            found = function.evaluate(z if op.clip is None else np.clip(z, -op.clip, op.clip))
+            found = function.evaluate(z if clip is None else np.clip(z, -clip, clip))
             return found[0] if isinstance(found, tuple) else found
 
         return apply

@@ -122,12 +122,14 @@ def sliced(size: Dim, start: int | None, end: int | None, step: int | None) -> D
 
 
 def python_slice(size: int, start: int, end: int, step: int) -> slice:
-    """Python's slice with the same elements: an end before the first element, running backwards, is None there."""
+    """Python's slice with the same elements: running backwards, ONNX clamps the start to an element (Python does not),
+    and an end before the first element is None.
+    """
     if step > 0:
         return slice(start, end, step)
-    begin = min(start + size if start < 0 else start, size - 1)
+    begin = min(max(start + size if start < 0 else start, 0), size - 1)
     stop = end + size if end < 0 else end
-    if begin < 0:
+    if size == 0:
         return slice(0, 0, 1)
     return slice(begin, None if stop < 0 else stop, step)
 

@@ -35,15 +35,16 @@ def roi_align(
     """RoiAlign: [R, C, *output]."""
     y = np.zeros((len(rois), x.shape[1], *output), x.dtype)
     shift = 0.5 if half_pixel else 0.0
-    for r, (box, image) in enumerate(zip(rois.astype(np.float64), batch_indices, strict=True)):
-        left, top, right, bottom = box * spatial_scale - shift
+    kind = x.dtype.type  # how many points there are depends on the last bit
+    for r, (box, image) in enumerate(zip(rois, batch_indices, strict=True)):
+        left, top, right, bottom = box * kind(spatial_scale) - kind(shift)
         axes = []
         counts = []
         for start, length, cells, size in (
             (top, bottom - top, output[0], x.shape[2]),
             (left, right - left, output[1], x.shape[3]),
         ):
-            extent = length if half_pixel else max(length, 1.0)
+            extent = length if half_pixel else max(length, kind(1))
             points = sampling_ratio if sampling_ratio > 0 else max(math.ceil(extent / cells), 0)
             axes.append(_axis_points(start, extent, cells, points, size))
             counts.append(points)

@@ -17,7 +17,9 @@ def grid_sample(x: Array, grid: Array, mode: str, padding: str, align_corners: b
     places = [_place(grid[..., -1 - i].reshape(n, -1), size, align_corners) for i, size in enumerate(sizes)]
     if mode == "nearest":
         places = [np.rint(p) for p in places]
-    places = [_kept(p, size, padding, align_corners) for p, size in zip(places, sizes, strict=True)]
+    # a cubic kernel reads its own elements beyond a border, so its places are not moved (as PyTorch has it)
+    kept = "zeros" if mode == "cubic" and padding == "border" else padding
+    places = [_kept(p, size, kept, align_corners) for p, size in zip(places, sizes, strict=True)]
     axes = [_taps(p, mode) for p in places]
     flat = x.reshape(n, c, -1)
     y = np.zeros((n, c, places[0].shape[1]), x.dtype)
