@@ -70,9 +70,17 @@ def format_of(path: Path) -> Format:
     for format in FORMATS:
         if format.sniff(head, path):
             return format
-    known = ", ".join(suffix for format in FORMATS for suffix in format.suffixes)
+    known = ", ".join(format.suffixes[0] for format in FORMATS)
     what = f"{path.name} is {_described(head)}"
     raise UnreadableError(Problem("MC202", what, hint=f"a model that can be read: {known}"))
+
+
+def files_of(path: Path) -> dict[str, str]:
+    """The files that make up the model at ``path``, by suffix, as the format's own runtime is given them."""
+    format = format_of(path)
+    first = format.suffixes[0]
+    siblings = {suffix: str(path.with_suffix(suffix)) for suffix in format.suffixes[1:]}
+    return {first: str(path), **siblings}
 
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -132,7 +140,7 @@ def _graph(name: str, source: Any, **options: Any) -> Graph:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("ncnn", (".param",), _sniff_ncnn, _load_ncnn),
+    Format("ncnn", (".param", ".bin"), _sniff_ncnn, _load_ncnn),
     Format("onnx", (".onnx",), _sniff_onnx, _load_onnx),
 )
 """The formats that are read, in the order in which they are tried."""

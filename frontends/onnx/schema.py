@@ -50,8 +50,10 @@ class Schema:
 @cache
 def schema_of(name: str, domain: str, opset: int) -> Schema | None:
     """The specification of an operator in a version of its domain, or None where there is none."""
-    if domain == MICROSOFT or (domain == "" and name in _ENTERED_IN_DEFAULT):
+    if domain == MICROSOFT or (domain == "" and name == "SimplifiedLayerNormalization"):
         return _contrib(name, domain)
+    if name == "LayerNormalization" and domain == "" and opset < 17:
+        opset = 17  # onnxruntime's optimizer writes it into models of older opsets
     try:
         found = onnx.defs.get_schema(name, opset, domain)
     except onnx.defs.SchemaError:
@@ -69,10 +71,6 @@ def schema_of(name: str, domain: str, opset: int) -> Schema | None:
         found.deprecated,
         found,
     )
-
-
-_ENTERED_IN_DEFAULT = frozenset({"SimplifiedLayerNormalization"})
-"""Operators of onnxruntime that its optimizer writes without a domain."""
 
 
 def _contrib(name: str, domain: str) -> Schema | None:

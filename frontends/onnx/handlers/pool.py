@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mconv.ir import Builder, Value, ops
+from collections.abc import Sequence
+
+from mconv.ir import Builder, Dim, Value, ops
 
 from ..errors import form
 from ..node import OnnxNode
@@ -12,13 +14,18 @@ from .conv import pads_of, per_axis
 Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
-def window(n: OnnxNode) -> Window:
-    """Kernel, strides, pads and dilations of a pooling node."""
+def window(n: OnnxNode, sizes: Sequence[Dim] | None = None) -> Window:
+    """Kernel, strides, pads and dilations of a pooling node, over ``sizes`` or else the operand's spatial ones."""
     kernel = n.integers("kernel_shape") or ()
     rank = len(kernel)
     strides = per_axis(n, "strides", rank)
     dilations = per_axis(n, "dilations", rank) if "dilations" in n.schema.attributes else (1,) * rank
-    return kernel, strides, pads_of(n, n[0].type.shape[2:], kernel, strides, dilations), dilations
+    return (
+        kernel,
+        strides,
+        pads_of(n, n[0].type.shape[2:] if sizes is None else sizes, kernel, strides, dilations),
+        dilations,
+    )
 
 
 def _ceil(n: OnnxNode) -> bool:

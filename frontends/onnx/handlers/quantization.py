@@ -33,23 +33,30 @@ def quantize(n: OnnxNode, g: Builder) -> Value:
         dtype = n.dtype("output_dtype")
     elif zero is not None:
         dtype = zero.type.dtype
-    return g.add(ops.Quantize(dtype, axis_of(n, n[1], n.rank), _block(n)), n[0], n[1], zero)
+    return g.add(ops.Quantize(dtype, axis_of(n, n[1], n.rank), _block(n)), n[0], n[1], _like(g, zero, n[1]))
 
 
 @onnx("DequantizeLinear")
 def dequantize(n: OnnxNode, g: Builder) -> Value:
     """DequantizeLinear; with `output_dtype` its result is cast."""
-    y = g.add(ops.Dequantize(axis_of(n, n[1], n.rank), _block(n)), n[0], n[1], n.get(2))
+    y = g.add(ops.Dequantize(axis_of(n, n[1], n.rank), _block(n)), n[0], n[1], _like(g, n.get(2), n[1]))
     if "output_dtype" in n.schema.attributes and n.integer("output_dtype"):
         dtype = n.dtype("output_dtype")
         return y if dtype is y.type.dtype else g.add(ops.Cast(dtype), y)
     return y
 
 
+def _like(g: Builder, zero: Value | None, scale: Value) -> Value | None:
+    """A zero point in its scale's shape: quantizers write [] beside [1]."""
+    if zero is None or zero.type.rank == scale.type.rank or zero.type.numel != 1 or scale.type.numel != 1:
+        return zero
+    return g.add(ops.Reshape(scale.type.static_shape), zero)
+
+
 def real(g: Builder, x: Value, scale: Value, zero: Value | None, axis: int | None = None) -> Value:
     """The real numbers that ``x`` stands for; a scale of several numbers goes along ``axis``."""
     many = scale.type.rank > 0 and scale.type.shape != (1,)
-    return g.add(ops.Dequantize(axis if many else None), x, scale, zero)
+    return g.add(ops.Dequantize(axis if many else None), x, scale, _like(g, zero, scale))
 
 
 def stored(g: Builder, y: Value, scale: Value, zero: Value | None, dtype: DType = DType.U8) -> Value:
@@ -57,7 +64,7 @@ def stored(g: Builder, y: Value, scale: Value, zero: Value | None, dtype: DType 
     if scale.type.rank > 0 and scale.type.shape != (1,):
         raise form("a quantized result with several scales")
     kind = dtype if zero is None else zero.type.dtype
-    return g.add(ops.Quantize(kind), _as(g, y, scale.type.dtype), scale, zero)
+    return g.add(ops.Quantize(kind), _as(g, y, scale.type.dtype), scale, _like(g, zero, scale))
 
 
 def _as(g: Builder, y: Value, dtype: DType) -> Value:
@@ -73,16 +80,21 @@ def quantized_matmul(n: OnnxNode, g: Builder) -> Value:
 
 
 @onnx("QLinearConv")
-def quantized_conv(n: OnnxNode, g: Builder) -> Value:
-    """QLinearConv; the bias counts in x's scale times w's."""
+def linear_conv(n: OnnxNode, g: Builder) -> Value:
+    """QLinearConv."""
+    return quantized_conv(n, g, n[0])
+
+
+def quantized_conv(n: OnnxNode, g: Builder, x: Value) -> Value:
+    """QLinearConv of ``x``, its first operand with the channels in axis 1; the bias counts in x's scale times w's."""
     w = n[3]
     rank = w.type.rank - 2
     kernel = kernel_of(n, w)
     strides, dilations = per_axis(n, "strides", rank), per_axis(n, "dilations", rank)
-    pads = pads_of(n, n[0].type.shape[2:], kernel, strides, dilations)
+    pads = pads_of(n, x.type.shape[2:], kernel, strides, dilations)
     bias = None
     if n.get(8) is not None:
         bias = real(g, n[8], g.add(ops.Mul(), n[1], n[4]), None, 0)
     op = ops.Conv(strides, pads, dilations, n.integer("group"))
-    y = g.add(op, real(g, n[0], n[1], n[2]), real(g, w, n[4], n[5], 0), bias)
+    y = g.add(op, real(g, x, n[1], n[2]), real(g, w, n[4], n[5], 0), bias)
     return stored(g, y, n[6], n[7])
