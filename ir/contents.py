@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from .op import Op
 from .types import Array, Symbol, TensorType
 
@@ -59,10 +57,7 @@ def content_of(data: Array) -> Array | None:
 
 def as_objects(array: Array) -> Array:
     """An object array of Python numbers."""
-    result = np.empty(array.shape, dtype=object)
-    for index, item in np.ndenumerate(array):
-        result[index] = item.item()
-    return result
+    return array.astype(object)
 
 
 def is_number(content: Array) -> bool:

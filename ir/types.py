@@ -54,11 +54,14 @@ class DType(Enum):
     @staticmethod
     def of(dtype: Any) -> DType:
         """The DType of a numpy dtype; TypeError where there is none (strings, objects, complex)."""
-        name = np.dtype(dtype).name
         try:
-            return _BY_NUMPY[name]
-        except KeyError:
-            raise TypeError(f"no tensor element type for numpy's {name}") from None
+            return _SEEN[dtype]
+        except (KeyError, TypeError):
+            pass
+        exact = np.dtype(dtype)
+        if exact.name not in _BY_NUMPY:
+            raise TypeError(f"no tensor element type for numpy's {exact.name}")
+        return _SEEN.setdefault(exact, _BY_NUMPY[exact.name])
 
     def __repr__(self) -> str:
         return f"DType.{self.name}"
@@ -75,6 +78,7 @@ _NUMPY_NAMES = {
     DType.F16: "float16", DType.BF16: "bfloat16", DType.F32: "float32", DType.F64: "float64",
 }  # fmt: skip
 _BY_NUMPY = {name: dtype for dtype, name in _NUMPY_NAMES.items()}
+_SEEN: dict[Any, DType] = {}  # by the dtype itself, whose name numpy makes anew at each asking
 
 
 def _numpy_dtype(dtype: DType) -> np.dtype[Any]:

@@ -9,9 +9,10 @@ import onnx
 
 from mconv.ir import Graph, Shape
 
+from .errors import RE_EXPORT, unreadable
 from .inputs import InputTypes
 from .model import open_model
-from .translate import Translation
+from .translate import BROKEN, Translation
 
 
 def read(
@@ -28,4 +29,7 @@ def read(
     UnsupportedError, which tells everything in the model that cannot be expressed.
     """
     model = open_model(source, simplify=simplify)
-    return Translation(model, InputTypes(input_shapes or {}, dims or {})).graph()
+    try:
+        return Translation(model, InputTypes(input_shapes or {}, dims or {})).graph()
+    except BROKEN as error:  # outside of any single node: names that are no text, a graph without sense
+        raise unreadable("MC223", f"{model.file} is unsound: {error}", RE_EXPORT) from error

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from mconv.ir import Builder, Node, Value
+from mconv.ir.contents import is_number
 from mconv.ir.interpreter import evaluate
 from mconv.ir.types import Array
 
@@ -54,7 +55,7 @@ class Body:
         if value.data is not None:
             return value.data
         content = self.builder.content(value)
-        if content is None or not all(isinstance(item, int) for item in content.flat):
+        if content is None or not is_number(content):
             return None
         return np.array(content.tolist(), value.type.dtype.numpy).reshape(content.shape)
 
@@ -119,8 +120,13 @@ class Scope:
         self.values[name] = value
 
 
+_WITH_BODIES = frozenset({"If", "Loop", "Scan"})
+
+
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The graphs in a node's attributes."""
+    """The bodies of a node of control flow."""
+    if node.op_type not in _WITH_BODIES:
+        return
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g

@@ -31,7 +31,7 @@ MAX_DEPTH = 32
 MAX_ELEMENTS = 1 << 34
 """Elements of the largest tensor that is believed; a trillion is an attack or a mistake."""
 
-_BROKEN = (TypeMismatch, ValueError, TypeError, IndexError, ArithmeticError, RecursionError, MemoryError)
+BROKEN = (TypeMismatch, ValueError, TypeError, IndexError, ArithmeticError, RecursionError, MemoryError)
 """What a handler may meet in a model whose pieces do not fit together."""
 
 _READS_NARROW = frozenset({"DequantizeLinear", "Identity"})
@@ -173,7 +173,7 @@ class Translation:
             self.problems.add(type_of(error), [_placed(p, origin, operands) for p in error.problems])
         except _Lost:
             pass
-        except _BROKEN as error:
+        except BROKEN as error:
             kind = "" if isinstance(error, TypeMismatch) else " is unsound"
             problem = unreadable("MC219", f"{proto.op_type}{kind}: {error}", RE_EXPORT).problems[0]
             self.problems.add(UnreadableError, [_placed(problem, origin, operands)])
