@@ -93,7 +93,7 @@ class Selu(Unary):
     def evaluate(self, x: Array) -> Array:
         """By the formula."""
         kind = x.dtype.type
-        return kind(self.gamma) * np.where(x > 0, x, kind(self.alpha) * np.expm1(np.minimum(x, 0)))
+        return np.asarray(kind(self.gamma) * np.where(x > 0, x, kind(self.alpha) * np.expm1(np.minimum(x, 0))))
 
 
 @operator
@@ -106,7 +106,7 @@ class Celu(Unary):
     def evaluate(self, x: Array) -> Array:
         """By the formula."""
         alpha = x.dtype.type(self.alpha)
-        return np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha))
+        return np.asarray(np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha)))
 
 
 @operator
@@ -125,8 +125,8 @@ class Gelu(Unary):
         kind = x.dtype.type
         if self.approximate == "tanh":
             inner = kind(math.sqrt(2 / math.pi)) * (x + kind(0.044715) * x * x * x)
-            return kind(0.5) * x * (1 + np.tanh(inner))
-        return kind(0.5) * x * (1 + erf(x * kind(math.sqrt(0.5))))
+            return np.asarray(kind(0.5) * x * (1 + np.tanh(inner)))
+        return np.asarray(kind(0.5) * x * (1 + erf(x * kind(math.sqrt(0.5)))))
 
 
 @operator
@@ -139,7 +139,7 @@ class HardSigmoid(Unary):
     @in_f32
     def evaluate(self, x: Array) -> Array:
         """By the formula."""
-        return np.clip(x * x.dtype.type(self.alpha) + x.dtype.type(self.beta), 0, 1)
+        return np.asarray(np.clip(x * x.dtype.type(self.alpha) + x.dtype.type(self.beta), 0, 1))
 
 
 @operator
@@ -149,7 +149,7 @@ class HardSwish(Unary):
     @in_f32
     def evaluate(self, x: Array) -> Array:
         """By the formula."""
-        return x * np.clip(x / x.dtype.type(6) + x.dtype.type(0.5), 0, 1)
+        return np.asarray(x * np.clip(x / x.dtype.type(6) + x.dtype.type(0.5), 0, 1))
 
 
 @operator
@@ -191,7 +191,7 @@ class Softsign(Unary):
     @in_f32
     def evaluate(self, x: Array) -> Array:
         """By the formula."""
-        return x / (1 + np.abs(x))
+        return np.asarray(x / (1 + np.abs(x)))
 
 
 @operator
@@ -231,7 +231,7 @@ class Affine(Unary):
     @in_f32
     def evaluate(self, x: Array) -> Array:
         """By the formula."""
-        return x * x.dtype.type(self.alpha) + x.dtype.type(self.beta)
+        return np.asarray(x * x.dtype.type(self.alpha) + x.dtype.type(self.beta))
 
 
 @operator
@@ -244,4 +244,4 @@ class ScaledTanh(Unary):
     @in_f32
     def evaluate(self, x: Array) -> Array:
         """By the formula."""
-        return x.dtype.type(self.alpha) * np.tanh(x * x.dtype.type(self.beta))
+        return np.asarray(x.dtype.type(self.alpha) * np.tanh(x * x.dtype.type(self.beta)))

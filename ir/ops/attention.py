@@ -19,7 +19,7 @@ class Attention(Op):
     ``scale`` None is 1 / sqrt(E). Where G < H, each of the G heads of k and v serves H / G consecutive heads of q.
     mask broadcasts to [N,H,L,S]: a float one is added, a bool one keeps where it is true; one with fewer than S columns
     hides the rest. ``causal`` hides s > l. ``softcap`` c > 0 bends scores to c tanh(score / c) before the mask.
-    A row of which all is hidden gives NaN. https://arxiv.org/abs/1706.03762
+    A row of which all is hidden gives zeros. https://arxiv.org/abs/1706.03762
     """
 
     signature = "q, k, v, mask?"
@@ -62,8 +62,7 @@ class Attention(Op):
         bias = self.bias(scores.shape[2], scores.shape[3], mask, scores.dtype)
         if bias is not None:
             scores = scores + bias
-        powers = np.exp(scores - scores.max(axis=3, keepdims=True, initial=-np.inf))
-        return np.matmul(powers / powers.sum(axis=3, keepdims=True), v).astype(q.dtype, copy=False)
+        return np.asarray(np.matmul(_weights(scores, bias), v).astype(q.dtype, copy=False))
 
     def bias(self, rows: int, columns: int, mask: Array | None, dtype: np.dtype[np.generic]) -> Array | None:
         """What is added to the scores: 0 where a score counts, minus infinity where it is hidden, or a float mask."""
@@ -86,6 +85,16 @@ class Attention(Op):
         width, length = q.static_shape[3], k.static_shape[2]
         scores = math.prod(q.static_shape[:3]) * length
         return scores * (2 * width + 5) + 2 * numel(results[0]) * length
+
+
+def _weights(scores: Array, bias: Array | None) -> Array:
+    """Softmax along the last axis; zeros in a row of which all is hidden."""
+    top = scores.max(axis=3, keepdims=True, initial=-np.inf)
+    powers = np.exp(scores - np.where(np.isneginf(top), 0, top))
+    if bias is not None:
+        powers = np.where(np.isneginf(bias).all(axis=-1, keepdims=True), 0, powers)
+    total = powers.sum(axis=3, keepdims=True)
+    return np.asarray(powers / np.where(total == 0, 1, total))
 
 
 def _shorter(size: object, full: object) -> bool:

@@ -1,4 +1,4 @@
-"""Arithmetic, comparison, logic and bits, element by element. Operands of binary operators broadcast as numpy's do."""
+"""Arithmetic, element by element. The operands of binary operators broadcast as numpy's do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Op, Types, broadcast, expect, numel, operator, same_dtype
+from ..op import Op, Types, broadcast, expect, numel, operator
 from ..types import Array, DType, TensorType
-from .forms import Binary, Comparison, Predicate, Results, Unary, in_f32, widen
+from .forms import Binary, Results, Unary, in_f32, widen
 
 # One operand ---------------------------------------------------------------------------------------------
 
@@ -273,46 +273,6 @@ class Sign(Unary):
 
 
 @operator
-class Not(Unary):
-    """y = not x, of truth values."""
-
-    def evaluate(self, x: Array) -> Array:
-        """numpy's."""
-        return np.logical_not(x)
-
-
-@operator
-class BitwiseNot(Unary):
-    """y = x with all bits turned."""
-
-    def evaluate(self, x: Array) -> Array:
-        """numpy's."""
-        return np.invert(x)
-
-
-@operator
-class IsNaN(Predicate):
-    """y = x is not a number."""
-
-    def evaluate(self, x: Array) -> Array:
-        """numpy's."""
-        return np.isnan(x)
-
-
-@operator
-class IsInf(Predicate):
-    """y = x is infinite, of a sign that is looked for."""
-
-    detect_positive: bool = True
-    detect_negative: bool = True
-
-    def evaluate(self, x: Array) -> Array:
-        """By numpy's isinf."""
-        wanted = (self.detect_positive & (x > 0)) | (self.detect_negative & (x < 0))
-        return np.isinf(x) & wanted
-
-
-@operator
 class Cast(Unary):
     """y = x as another element type.
 
@@ -330,7 +290,7 @@ class Cast(Unary):
         if self.to.is_integer and x.dtype.kind in "fV" and self.to.size < 8:
             return widen(x).astype(np.int64).astype(self.to.numpy)
         if self.to is DType.BOOL:
-            return x != 0
+            return np.asarray(x != 0)
         return x.astype(self.to.numpy)
 
 
@@ -416,7 +376,7 @@ class Div(Binary):
         if a.dtype.kind == "u":
             return quotient
         inexact = (quotient * b != a) & (b != 0)
-        return quotient + (inexact & ((a < 0) != (b < 0))).astype(a.dtype)
+        return np.asarray(quotient + (inexact & ((a < 0) != (b < 0))).astype(a.dtype))
 
 
 @operator
@@ -434,11 +394,11 @@ class Pow(Op):
         """In the integers where both are and no exponent is negative, else in floating point."""
         if a.dtype.kind in "iu":
             if b.dtype.kind == "u" or (b.dtype.kind == "i" and not (b < 0).any()):
-                return np.power(a, b.astype(a.dtype))
+                return np.asarray(np.power(a, b.astype(a.dtype)))
             return np.power(a.astype(np.float64), b.astype(np.float64)).astype(a.dtype)
         wide = widen(a)
         exponent = widen(b).astype(np.float64 if b.dtype == np.float64 else wide.dtype)
-        return np.power(wide, exponent).astype(a.dtype)
+        return np.asarray(np.power(wide, exponent).astype(a.dtype))
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """One an element."""
@@ -483,133 +443,3 @@ class Atan2(Binary):
     def evaluate(self, a: Array, b: Array) -> Array:
         """numpy's."""
         return np.arctan2(a, b)
-
-
-@operator
-class And(Binary):
-    """y = a and b, of truth values."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.logical_and(a, b)
-
-
-@operator
-class Or(Binary):
-    """y = a or b, of truth values."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.logical_or(a, b)
-
-
-@operator
-class Xor(Binary):
-    """y = exactly one of a and b, of truth values."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.logical_xor(a, b)
-
-
-@operator
-class BitwiseAnd(Binary):
-    """y = a & b, bit by bit."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.bitwise_and(a, b)
-
-
-@operator
-class BitwiseOr(Binary):
-    """y = a | b, bit by bit."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.bitwise_or(a, b)
-
-
-@operator
-class BitwiseXor(Binary):
-    """y = a ^ b, bit by bit."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.bitwise_xor(a, b)
-
-
-@operator
-class BitShift(Binary):
-    """y = a << b or a >> b, by ``direction`` 'left' or 'right'; of unsigned integers."""
-
-    direction: str
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.left_shift(a, b) if self.direction == "left" else np.right_shift(a, b)
-
-
-@operator
-class Equal(Comparison):
-    """y = a equals b."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.equal(a, b)
-
-
-@operator
-class Greater(Comparison):
-    """y = a > b."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.greater(a, b)
-
-
-@operator
-class GreaterOrEqual(Comparison):
-    """y = a >= b."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.greater_equal(a, b)
-
-
-@operator
-class Less(Comparison):
-    """y = a < b."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.less(a, b)
-
-
-@operator
-class LessOrEqual(Comparison):
-    """y = a <= b."""
-
-    def evaluate(self, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.less_equal(a, b)
-
-
-# Three ---------------------------------------------------------------------------------------------------
-
-
-@operator
-class Where(Op):
-    """y = a where condition (bool), else b; all three broadcast."""
-
-    signature = "condition, a, b"
-    elementwise = True
-
-    def infer(self, condition: TensorType, a: TensorType, b: TensorType) -> Results:
-        """The broadcast shape of all three."""
-        expect(condition.dtype is DType.BOOL, f"the condition is {condition}, not bool")
-        return (TensorType(same_dtype(a, b), broadcast(condition.shape, a.shape, b.shape)),)
-
-    def evaluate(self, condition: Array, a: Array, b: Array) -> Array:
-        """numpy's."""
-        return np.where(condition, a, b)

@@ -12,7 +12,6 @@ from ..op import Op, Types, broadcast, expect, numel, same_dtype
 from ..types import Array, DType, TensorType
 
 Results = tuple[TensorType, ...]
-T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -92,7 +91,7 @@ def _narrowed(array: Array, narrow: np.dtype[Any]) -> Array:
     return array.astype(narrow) if array.dtype == np.float32 or array.dtype == np.float64 else array
 
 
-def given(attribute: T | None, operand: Array | None) -> T:
+def given(attribute: Any, operand: Array | None) -> Any:
     """The attribute, or the content of the operand that stands for it while it is not known."""
     if operand is None:
         if attribute is None:

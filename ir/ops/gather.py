@@ -161,7 +161,7 @@ class OneHot(Op):
         wanted = np.where(wanted < 0, wanted + count, wanted)
         shape = [1] * wanted.ndim
         shape[self.axis] = count
-        return np.where(wanted == np.arange(count).reshape(shape), values[1], values[0])
+        return np.asarray(np.where(wanted == np.arange(count).reshape(shape), values[1], values[0]))
 
 
 @operator

@@ -40,7 +40,7 @@ class MatMul(Op):
     @in_f32
     def evaluate(self, a: Array, b: Array) -> Array:
         """numpy's."""
-        return np.matmul(a, b)
+        return np.asarray(np.matmul(a, b))
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """2 K an element."""
@@ -124,7 +124,7 @@ class MatMulInteger(Op):
             wide_a -= rows[:, None] if rows.ndim == 1 and rows.size > 1 else rows
         if b_zero_point is not None:
             wide_b -= b_zero_point.astype(np.float64)
-        return np.rint(np.matmul(wide_a, wide_b)).astype(np.int32)
+        return np.asarray(np.rint(np.matmul(wide_a, wide_b)).astype(np.int32))
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """2 K an element."""

@@ -48,7 +48,7 @@ def _standardised(x: Array, axes: tuple[int, ...], epsilon: float) -> Array:
     mean = x.mean(axis=axes, keepdims=True)
     centred = x - mean
     variance = np.mean(centred * centred, axis=axes, keepdims=True)
-    return centred / np.sqrt(variance + x.dtype.type(epsilon))
+    return np.asarray(centred / np.sqrt(variance + x.dtype.type(epsilon)))
 
 
 def _scaled(y: Array, gamma: Array | None, beta: Array | None) -> Array:
@@ -208,7 +208,7 @@ class LRN(Op):
         squares[:, before : before + x.shape[1]] = x * x
         total = sum((squares[:, i : i + x.shape[1]] for i in range(self.size)), np.zeros_like(x))
         kind = x.dtype.type
-        return x / np.power(kind(self.bias) + kind(self.alpha / self.size) * total, kind(self.beta))
+        return np.asarray(x / np.power(kind(self.bias) + kind(self.alpha / self.size) * total, kind(self.beta)))
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """The window's sum and four more an element."""
@@ -247,7 +247,7 @@ class LpNormalize(Unary):
             norm = np.sqrt(total + epsilon if add else total)
         if not add:
             norm = np.maximum(norm, epsilon)
-        return np.where(norm == 0, x.dtype.type(0), x / np.where(norm == 0, x.dtype.type(1), norm))
+        return np.asarray(np.where(norm == 0, x.dtype.type(0), x / np.where(norm == 0, x.dtype.type(1), norm)))
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """Three an element."""
@@ -274,7 +274,7 @@ class MeanVarianceNormalize(Unary):
         """By the formula."""
         centred = x - x.mean(axis=self.axes, keepdims=True)
         variance = np.mean(centred * centred, axis=self.axes, keepdims=True)
-        return centred / (np.sqrt(variance) + x.dtype.type(self.epsilon))
+        return np.asarray(centred / (np.sqrt(variance) + x.dtype.type(self.epsilon)))
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """Six an element."""

@@ -99,7 +99,7 @@ class LpPool(_Pool):
         """By sums of windows."""
         powers = np.power(np.abs(x), x.dtype.type(self.p))
         sums = windows.sum_pool(powers, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode)
-        return np.power(sums, x.dtype.type(1 / self.p))
+        return np.asarray(np.power(sums, x.dtype.type(1 / self.p)))
 
 
 @operator

@@ -134,7 +134,7 @@ class EyeLike(Op):
     def evaluate(self, x: Array) -> Array:
         """By comparing row and column."""
         row, column = np.ogrid[: x.shape[0], : x.shape[1]]
-        return (column == row + self.k).astype(self.dtype.numpy)
+        return np.asarray((column == row + self.k).astype(self.dtype.numpy))
 
 
 @operator
@@ -161,7 +161,7 @@ class Range(Op):
         """By the formula, each number from its index."""
         count = max(0, int(np.ceil((limit.astype(np.float64) - start.astype(np.float64)) / delta.astype(np.float64))))
         if start.dtype.kind in "iu":
-            return (start + np.arange(count, dtype=start.dtype) * delta).astype(start.dtype)
+            return np.asarray((start + np.arange(count, dtype=start.dtype) * delta).astype(start.dtype))
         numbers = np.arange(count, dtype=np.float64) * delta.astype(np.float64) + start.astype(np.float64)
         return numbers.astype(start.dtype)
 

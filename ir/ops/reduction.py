@@ -67,7 +67,7 @@ class ReduceSum(_Reduction):
     @in_f32
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """numpy's sum, in x's type."""
-        return x.sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype)
+        return np.asarray(x.sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype))
 
 
 @operator
@@ -86,7 +86,7 @@ class ReduceMax(_Reduction):
 
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """numpy's max."""
-        return np.maximum.reduce(x, axis=self.over(x, axes), keepdims=self.keepdims, initial=least(x.dtype))
+        return np.asarray(np.max(x, axis=self.over(x, axes), keepdims=self.keepdims, initial=least(x.dtype)))
 
 
 @operator
@@ -95,7 +95,7 @@ class ReduceMin(_Reduction):
 
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """numpy's min."""
-        return np.minimum.reduce(x, axis=self.over(x, axes), keepdims=self.keepdims, initial=greatest(x.dtype))
+        return np.asarray(np.min(x, axis=self.over(x, axes), keepdims=self.keepdims, initial=greatest(x.dtype)))
 
 
 @operator
@@ -105,7 +105,7 @@ class ReduceProd(_Reduction):
     @in_f32
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """numpy's prod, in x's type."""
-        return x.prod(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype)
+        return np.asarray(x.prod(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype))
 
 
 @operator
@@ -115,7 +115,7 @@ class ReduceL1(_Reduction):
     @in_f32
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """By the formula."""
-        return np.abs(x).sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype)
+        return np.asarray(np.abs(x).sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype))
 
 
 @operator
@@ -126,7 +126,7 @@ class ReduceL2(_Reduction):
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """By the formula."""
         total = (x * x).sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype)
-        return np.sqrt(total).astype(x.dtype, copy=False)
+        return np.asarray(np.sqrt(total).astype(x.dtype, copy=False))
 
 
 @operator
@@ -137,7 +137,7 @@ class ReduceLogSum(_Reduction):
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """By the formula."""
         total = x.sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype)
-        return np.log(total).astype(x.dtype, copy=False)
+        return np.asarray(np.log(total).astype(x.dtype, copy=False))
 
 
 @operator
@@ -153,7 +153,7 @@ class ReduceLogSumExp(_Reduction):
         top = np.where(np.isfinite(top), top, 0).astype(wide.dtype)
         total = np.exp(wide - top).sum(axis=over, keepdims=True)
         y = (np.log(total) + top).astype(x.dtype, copy=False)
-        return y if self.keepdims else np.squeeze(y, axis=over)
+        return np.asarray(y if self.keepdims else np.squeeze(y, axis=over))
 
 
 @operator
@@ -163,7 +163,7 @@ class ReduceSumSquare(_Reduction):
     @in_f32
     def evaluate(self, x: Array, axes: Array | None) -> Array:
         """By the formula."""
-        return (x * x).sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype)
+        return np.asarray((x * x).sum(axis=self.over(x, axes), keepdims=self.keepdims, dtype=x.dtype))
 
 
 def least(dtype: np.dtype[Any]) -> Any:
@@ -349,7 +349,7 @@ class Softmax(_Softmax):
     def evaluate(self, x: Array) -> Array:
         """Without overflow."""
         powers = np.exp(x - np.max(x, axis=self.axis, keepdims=True, initial=-np.inf))
-        return powers / powers.sum(axis=self.axis, keepdims=True)
+        return np.asarray(powers / powers.sum(axis=self.axis, keepdims=True))
 
 
 @operator
@@ -360,7 +360,7 @@ class LogSoftmax(_Softmax):
     def evaluate(self, x: Array) -> Array:
         """Without overflow."""
         shifted = x - np.max(x, axis=self.axis, keepdims=True, initial=-np.inf)
-        return shifted - np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True))
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True)))
 
 
 @operator

@@ -81,7 +81,7 @@ class Reshape(Op):
         """Symbols that are x's own size at their place are written 0, one other as -1."""
         x = types[0]
         wanted = None if x is None else movement.expressed(x.shape, content.ravel().tolist(), self.allow_zero)
-        return None if wanted is None else self.replace(shape=wanted)  # type: ignore[no-any-return]
+        return None if wanted is None else self.replace(shape=wanted)
 
     def refine(
         self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
@@ -273,7 +273,7 @@ class Slice(Op):
             items = [
                 END if isinstance(d, Symbol) and d == x.shape[a] else d for d, a in zip(items, self.axes, strict=True)
             ]
-        return self.replace(**{name: tuple(items)}) if all(isinstance(d, int) for d in items) else None  # type: ignore[no-any-return]
+        return self.replace(**{name: tuple(items)}) if all(isinstance(d, int) for d in items) else None
 
     def evaluate(
         self, x: Array, starts: Array | None, ends: Array | None, axes: Array | None, steps: Array | None
@@ -341,7 +341,7 @@ class Expand(Op):
             at = i - len(items) + x.rank
             if isinstance(d, Symbol) and at >= 0 and x.shape[at] == d:
                 items[i] = 1
-        return self.replace(shape=tuple(items)) if all(isinstance(d, int) for d in items) else None  # type: ignore[no-any-return]
+        return self.replace(shape=tuple(items)) if all(isinstance(d, int) for d in items) else None
 
     def refine(
         self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]

@@ -16,7 +16,7 @@ from ..interpreter import evaluate
 from ..op import Op, Types
 from ..types import Array, Symbol, product
 from . import elementwise as ew
-from . import gather, rearrange, reduction, shape
+from . import gather, logic, rearrange, reduction, shape
 
 Contents = Sequence[Array | None]
 Rule = Callable[[Op, Types, Contents], Any]
@@ -26,8 +26,8 @@ _MOVEMENT: tuple[type[Op], ...] = (
     shape.Tile, shape.Split, shape.Transpose, shape.Flatten, gather.GatherElements, gather.GatherND,
 )  # fmt: skip
 _NUMBERS_ONLY: tuple[type[Op], ...] = (
-    ew.Mod, ew.Pow, ew.Abs, ew.Neg, ew.Sign, ew.Sqrt, ew.Rsqrt, ew.Reciprocal, ew.Exp, ew.Log, ew.Clip, ew.And, ew.Or,
-    ew.Xor, ew.Not, ew.Greater, ew.GreaterOrEqual, ew.Less, ew.LessOrEqual, reduction.ReduceMean, reduction.CumSum,
+    ew.Mod, ew.Pow, ew.Abs, ew.Neg, ew.Sign, ew.Sqrt, ew.Rsqrt, ew.Reciprocal, ew.Exp, ew.Log, ew.Clip, logic.And, logic.Or,
+    logic.Xor, logic.Not, logic.Greater, logic.GreaterOrEqual, logic.Less, logic.LessOrEqual, reduction.ReduceMean, reduction.CumSum,
     reduction.ArgMax, reduction.ArgMin, reduction.TopK, gather.NonZero, gather.ScatterND, gather.ScatterElements,
     gather.Compress, shape.Pad,
 )  # fmt: skip
@@ -194,7 +194,7 @@ content_rule(ew.Sub)(_pairwise(lambda a, b: a - b))
 content_rule(ew.Mul)(_pairwise(lambda a, b: a * b))
 content_rule(ew.Max)(_pairwise(_greater))
 content_rule(ew.Min)(_pairwise(_lesser))
-content_rule(ew.Equal)(_pairwise(_equal))
+content_rule(logic.Equal)(_pairwise(_equal))
 _divided, _divided_exactly = _pairwise(_quotient), _pairwise(_exact_quotient)
 
 
@@ -205,7 +205,7 @@ def _div(op: Op, types: Types, contents: Contents) -> Any:
     return (_divided if whole else _divided_exactly)(op, types, contents)
 
 
-@content_rule(ew.Where)
+@content_rule(logic.Where)
 def _where(op: Op, types: Types, contents: Contents) -> Any:
     found = _numbers(op, types, contents)
     condition, a, b = contents

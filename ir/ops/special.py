@@ -17,7 +17,7 @@ _TERMS = 8
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), without overflow."""
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small).astype(x.dtype, copy=False) / (1 + small)
+    return np.asarray(np.where(x >= 0, 1, small).astype(x.dtype, copy=False) / (1 + small))
 
 
 def softplus(x: Array) -> Array:

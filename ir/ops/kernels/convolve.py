@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -39,8 +40,9 @@ def unfolded(x: Array, kernel: Ints, strides: Ints, dilations: Ints) -> Array:
 
 def tap(x: Array, at: Ints, out: Ints, strides: Ints, dilations: Ints) -> Array:
     """The view of x [N, C, *S] that tap ``at`` of the window sees, [N, C, *S']."""
-    index = (slice(t * d, t * d + (n - 1) * s + 1, s) for t, n, s, d in zip(at, out, strides, dilations, strict=True))
-    return x[(..., *index)]
+    each = zip(at, out, strides, dilations, strict=True)
+    index: tuple[Any, ...] = (..., *(slice(t * d, t * d + (n - 1) * s + 1, s) for t, n, s, d in each))
+    return np.asarray(x[index])
 
 
 def conv(x: Array, w: Array, b: Array | None, strides: Ints, pads: Ints, dilations: Ints, groups: int) -> Array:
@@ -162,7 +164,7 @@ def deform_conv(
         columns = columns * mask.reshape(n, offset_groups, 1, taps, *out)
     columns = columns.reshape(n, groups, c // groups * taps, -1)
     y = np.matmul(w.reshape(groups, m // groups, -1), columns).reshape(n, m, *out).astype(x.dtype, copy=False)
-    return y if b is None else y + b.reshape(-1, 1, 1)
+    return np.asarray(y if b is None else y + b.reshape(-1, 1, 1))
 
 
 def _bilinear(x: Array, sizes: Ints, rows: Array, columns: Array) -> Array:

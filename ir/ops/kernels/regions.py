@@ -70,7 +70,7 @@ def _sampled(
         result = np.maximum.reduce(corners).reshape(split).max(axis=(2, 4))
     else:
         result = sum(corners[1:], corners[0]).reshape(split).mean(axis=(2, 4))
-    return result.astype(image.dtype)
+    return np.asarray(result.astype(image.dtype))
 
 
 def max_roi_pool(x: Array, rois: Array, pooled: tuple[int, ...], spatial_scale: float) -> Array:

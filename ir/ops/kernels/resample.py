@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def _crops(op: Resize, roi: Sequence[float] | None) -> list[tuple[float, float]]
     return list(zip(roi[:count], roi[count:], strict=True))
 
 
-def _saturated(y: Array, dtype: np.dtype[np.generic]) -> Array:
+def _saturated(y: Array, dtype: np.dtype[Any]) -> Array:
     if dtype.kind not in "iu":
         return y.astype(dtype)
     info = np.iinfo(dtype)

@@ -38,8 +38,8 @@ def _place(coordinate: Array, size: int, align_corners: bool) -> Array:
     """From -1 ... 1 to elements."""
     kind = coordinate.dtype.type
     if align_corners:
-        return (coordinate + 1) / kind(2) * kind(size - 1)
-    return ((coordinate + 1) * kind(size) - 1) / kind(2)
+        return np.asarray((coordinate + 1) / kind(2) * kind(size - 1))
+    return np.asarray(((coordinate + 1) * kind(size) - 1) / kind(2))
 
 
 def _kept(place: Array, size: int, padding: str, align_corners: bool) -> Array:
@@ -101,4 +101,4 @@ def affine_grid(theta: Array, size: Sequence[int], align_corners: bool) -> Array
     axes = np.meshgrid(*lines, indexing="ij")
     positions = np.stack([*reversed(axes), np.ones(tuple(spatial))], axis=-1).reshape(-1, len(spatial) + 1)
     grid = np.matmul(positions, np.swapaxes(theta.astype(np.float64), 1, 2))
-    return grid.reshape(theta.shape[0], *spatial, len(spatial)).astype(theta.dtype)
+    return np.asarray(grid.reshape(theta.shape[0], *spatial, len(spatial)).astype(theta.dtype))

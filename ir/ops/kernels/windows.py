@@ -46,7 +46,7 @@ class _Axis:
         """How many elements each place counts: those of the axis, or of its padding too."""
         low, high = (-self.begin, self.size + self.end) if include_pad else (0, self.size)
         seen = np.stack([self.positions(at) for at in range(self.k)])
-        return ((seen >= low) & (seen < high)).sum(axis=0)
+        return np.asarray(((seen >= low) & (seen < high)).sum(axis=0))
 
 
 def _axes(x: Array, kernel: Ints, strides: Ints, pads: Ints, dilations: Ints, ceil_mode: bool) -> list[_Axis]:
@@ -103,21 +103,22 @@ def max_pool_indices(
     wide = np.pad(x, width, constant_values=least(x.dtype))
     out = tuple(a.out for a in axes)
     best = np.full((*x.shape[:2], *out), least(x.dtype), x.dtype)
-    index = np.zeros(best.shape, np.int64)
+    found = np.zeros(best.shape, np.int64)
     chosen = np.zeros(best.shape, np.bool_)
     weights = _weights(x.shape[2:], storage_order)
     for at in np.ndindex(*kernel):
-        seen = wide[(..., *(a.tap(t) for a, t in zip(axes, at, strict=True)))]
+        index: tuple[Any, ...] = (..., *(a.tap(t) for a, t in zip(axes, at, strict=True)))
+        seen = wide[index]
         grid = np.meshgrid(*(a.positions(t) for a, t in zip(axes, at, strict=True)), indexing="ij", sparse=True)
         inside, flat = np.array(True), np.array(0)
         for position, axis, weight in zip(grid, axes, weights, strict=True):
             inside = inside & (position >= 0) & (position < axis.size)
             flat = flat + position * weight
         better = inside & (~chosen | (seen > best))
-        best, index = np.where(better, seen, best), np.where(better, flat, index)
+        best, found = np.where(better, seen, best), np.where(better, flat, found)
         chosen |= inside
     first = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *[1] * len(axes))
-    return best, index + first * math.prod(x.shape[2:])
+    return best, found + first * math.prod(x.shape[2:])
 
 
 def _weights(sizes: Ints, storage_order: int) -> list[int]:

@@ -28,14 +28,30 @@ def _attention(operands, oracle="onnxruntime", **options):
 
 
 CASES = [
-    _attention([Q, K, V]), _attention([Q, K, V], scale=0.3), _attention([Q, K, V], causal=True),
-    _attention([Q, FEW_K, FEW_V]), _attention([Q, K, V], softcap=0.7), _attention([Q, K, V], softcap=2.0, causal=True),
-    _attention([Q, K, V, BIAS]), _attention([Q, K, V, rand(5, 6)]), _attention([Q, K, V, KEEP]),
-    _attention([Q, K, V, KEEP], causal=True), _attention([Q, K, V, rand(1, 4, 5, 6), ], softcap=1.5, scale=0.2),
+    _attention([Q, K, V]),
+    _attention([Q, K, V], scale=0.3),
+    _attention([Q, K, V], causal=True),
+    _attention([Q, FEW_K, FEW_V]),
+    _attention([Q, K, V], softcap=0.7),
+    _attention([Q, K, V], softcap=2.0, causal=True),
+    _attention([Q, K, V, BIAS]),
+    _attention([Q, K, V, rand(5, 6)]),
+    _attention([Q, K, V, KEEP]),
+    _attention([Q, K, V, KEEP], causal=True),
+    _attention(
+        [
+            Q,
+            K,
+            V,
+            rand(1, 4, 5, 6),
+        ],
+        softcap=1.5,
+        scale=0.2,
+    ),
     _attention([Q, FEW_K, FEW_V, rand(2, 4, 5, 6)], causal=True),
     _attention([a.astype(np.float16) for a in (Q, K, V)]),
     _attention([Q[:, :, :1], K, V]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -49,6 +65,14 @@ def test_short_mask_hides_the_rest():
     np.testing.assert_array_equal(a, b)
 
 
+def test_row_of_which_all_is_hidden_gives_zeros():
+    mask = KEEP.copy()
+    mask[2] = False
+    (y,) = evaluate(Attention(), [Q, K, V, mask])
+    assert not y[:, :, 2].any()
+    assert np.isfinite(y).all()
+
+
 def test_work_and_symbols():
     n = Symbol("n")
     types = [TensorType(DType.F32, s) for s in ((n, 4, 5, 8), (n, 4, 6, 8), (n, 4, 6, 3))]
@@ -60,11 +84,14 @@ def test_work_and_symbols():
 @pytest.mark.parametrize(
     ("q", "k", "v", "mask"),
     [
-        ((1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4), None), ((1, 3, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), None),
-        ((1, 2, 3, 4), (1, 2, 3, 5), (1, 2, 3, 4), None), ((1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 5, 4), None),
-        ((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4), (9, 5)), ((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4), (1, 1, 1, 3, 5)),
+        ((1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4), None),
+        ((1, 3, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), None),
+        ((1, 2, 3, 4), (1, 2, 3, 5), (1, 2, 3, 4), None),
+        ((1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 5, 4), None),
+        ((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4), (9, 5)),
+        ((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4), (1, 1, 1, 3, 5)),
     ],
-)  # fmt: skip
+)
 def test_refuses(q, k, v, mask):
     with pytest.raises(TypeMismatch):
         Attention().infer(*(None if s is None else TensorType(DType.F32, s) for s in (q, k, v, mask)))

@@ -39,13 +39,20 @@ def _deformed(x, w, strides=(1, 1), pads=(0,) * 4, dilations=(1, 1), groups=1, o
     out = plain.infer(TensorType(DType.F32, x), TensorType(DType.F32, w), None)[0].shape[2:]
     taps = w[2] * w[3] * offset_groups
     operands = [
-        rand(*x), rand(*w, seed=1), rand(x[0], taps * 2, *out, seed=2, scale=1.5), rand(w[0], seed=3) if b else None,
+        rand(*x),
+        rand(*w, seed=1),
+        rand(x[0], taps * 2, *out, seed=2, scale=1.5),
+        rand(w[0], seed=3) if b else None,
         uniform(x[0], taps, *out) if mask else None,
-    ]  # fmt: skip
+    ]
     attributes = {
-        "strides": strides, "pads": pads, "dilations": dilations, "group": groups, "offset_group": offset_groups,
+        "strides": strides,
+        "pads": pads,
+        "dilations": dilations,
+        "group": groups,
+        "offset_group": offset_groups,
         "kernel_shape": w[2:],
-    }  # fmt: skip
+    }
     return Case(op, operands, "DeformConv", attributes, oracle="reference", why="not in all builds", rtol=1e-5)
 
 
@@ -75,17 +82,26 @@ CASES = [
     _deformed((1, 2, 6, 6), (3, 2, 2, 2), dilations=(2, 2), mask=False, b=False),
     Case(
         ConvInteger((1, 1), (1, 1, 1, 1), (1, 1)),
-        [integers(1, 2, 5, 5, low=0, high=255, dtype=np.uint8), integers(3, 2, 3, 3, low=0, high=255, dtype=np.uint8),
-         np.uint8(7)],
-        "ConvInteger", {"pads": (1, 1, 1, 1)},
+        [
+            integers(1, 2, 5, 5, low=0, high=255, dtype=np.uint8),
+            integers(3, 2, 3, 3, low=0, high=255, dtype=np.uint8),
+            np.uint8(7),
+        ],
+        "ConvInteger",
+        {"pads": (1, 1, 1, 1)},
     ),
     Case(
         ConvInteger((2, 2), (0, 0, 0, 0), (1, 1), 2),
-        [integers(1, 4, 5, 5, low=0, high=255, dtype=np.uint8), integers(4, 2, 3, 3, low=0, high=255, dtype=np.uint8),
-         np.uint8(128), np.uint8(3)],
-        "ConvInteger", {"strides": (2, 2), "group": 2},
+        [
+            integers(1, 4, 5, 5, low=0, high=255, dtype=np.uint8),
+            integers(4, 2, 3, 3, low=0, high=255, dtype=np.uint8),
+            np.uint8(128),
+            np.uint8(3),
+        ],
+        "ConvInteger",
+        {"strides": (2, 2), "group": 2},
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

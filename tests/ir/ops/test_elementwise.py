@@ -9,11 +9,62 @@ import pytest
 from mconv.ir.interpreter import evaluate
 from mconv.ir.op import TypeMismatch
 from mconv.ir.ops import (
-    Abs, Acos, Acosh, Add, And, Asin, Asinh, Atan, Atan2, Atanh, BitCast, BitShift, BitwiseAnd, BitwiseNot, BitwiseOr,
-    BitwiseXor, Cast, Ceil, Clip, Cos, Cosh, Div, Equal, Erf, Exp, Floor, Greater, GreaterOrEqual, Identity, IsInf, IsNaN,
-    Less, LessOrEqual, Log, Max, Min, Mod, Mul, Neg, Not, Or, Pow, Reciprocal, Round, Rsqrt, Sign, Sin, Sinh, Sqrt, Square,
-    Sub, Tan, Tanh, Where, Xor,
-)  # fmt: skip
+    Abs,
+    Acos,
+    Acosh,
+    Add,
+    And,
+    Asin,
+    Asinh,
+    Atan,
+    Atan2,
+    Atanh,
+    BitCast,
+    BitShift,
+    BitwiseAnd,
+    BitwiseNot,
+    BitwiseOr,
+    BitwiseXor,
+    Cast,
+    Ceil,
+    Clip,
+    Cos,
+    Cosh,
+    Div,
+    Equal,
+    Erf,
+    Exp,
+    Floor,
+    Greater,
+    GreaterOrEqual,
+    Identity,
+    IsInf,
+    IsNaN,
+    Less,
+    LessOrEqual,
+    Log,
+    Max,
+    Min,
+    Mod,
+    Mul,
+    Neg,
+    Not,
+    Or,
+    Pow,
+    Reciprocal,
+    Round,
+    Rsqrt,
+    Sign,
+    Sin,
+    Sinh,
+    Sqrt,
+    Square,
+    Sub,
+    Tan,
+    Tanh,
+    Where,
+    Xor,
+)
 from mconv.ir.types import DType, Symbol, TensorType
 
 from .data import SPECIAL, booleans, integers, rand, uniform
@@ -25,33 +76,83 @@ UNIT = uniform(2, 5, low=-0.99, high=0.99)
 SMALL = integers(3, 4, dtype=np.int32)
 
 UNARY = [
-    (Abs(), X), (Abs(), integers(4, dtype=np.int8)), (Neg(), X), (Neg(), integers(4)), (Ceil(), HALVES),
-    (Floor(), HALVES), (Floor(), rand(3, dtype=np.float16)), (Round(), HALVES), (Sqrt(), np.abs(X)), (Reciprocal(), X),
-    (Exp(), X), (Exp(), rand(3, dtype=np.float16)), (Log(), np.abs(X)), (Sin(), X), (Cos(), X), (Tan(), UNIT),
-    (Asin(), UNIT), (Acos(), UNIT), (Atan(), X), (Sinh(), X), (Cosh(), X), (Tanh(), X), (Asinh(), X),
-    (Acosh(), 1 + np.abs(X)), (Atanh(), UNIT), (Erf(), rand(50, scale=2)), (Sign(), SPECIAL), (Sign(), integers(5)),
-    (Not(), booleans(3, 2)), (BitwiseNot(), integers(5, dtype=np.int16)), (IsNaN(), SPECIAL), (Identity(), X),
-    (Tanh(), SPECIAL), (Sqrt(), SPECIAL), (Exp(), np.float32(0.5)), (Abs(), np.zeros((0, 3), np.float32)),
-]  # fmt: skip
+    (Abs(), X),
+    (Abs(), integers(4, dtype=np.int8)),
+    (Neg(), X),
+    (Neg(), integers(4)),
+    (Ceil(), HALVES),
+    (Floor(), HALVES),
+    (Floor(), rand(3, dtype=np.float16)),
+    (Round(), HALVES),
+    (Sqrt(), np.abs(X)),
+    (Reciprocal(), X),
+    (Exp(), X),
+    (Exp(), rand(3, dtype=np.float16)),
+    (Log(), np.abs(X)),
+    (Sin(), X),
+    (Cos(), X),
+    (Tan(), UNIT),
+    (Asin(), UNIT),
+    (Acos(), UNIT),
+    (Atan(), X),
+    (Sinh(), X),
+    (Cosh(), X),
+    (Tanh(), X),
+    (Asinh(), X),
+    (Acosh(), 1 + np.abs(X)),
+    (Atanh(), UNIT),
+    (Erf(), rand(50, scale=2)),
+    (Sign(), SPECIAL),
+    (Sign(), integers(5)),
+    (Not(), booleans(3, 2)),
+    (BitwiseNot(), integers(5, dtype=np.int16)),
+    (IsNaN(), SPECIAL),
+    (Identity(), X),
+    (Tanh(), SPECIAL),
+    (Sqrt(), SPECIAL),
+    (Exp(), np.float32(0.5)),
+    (Abs(), np.zeros((0, 3), np.float32)),
+]
 BINARY = [
-    (Add(), X, rand(4)), (Add(), integers(3), integers(3, seed=1)), (Sub(), X, rand(3, 1)), (Mul(), X, np.float32(2)),
-    (Add(), rand(3, dtype=np.float16), rand(3, dtype=np.float16, seed=1)), (Div(), X, rand(2, 1, 4)),
+    (Add(), X, rand(4)),
+    (Add(), integers(3), integers(3, seed=1)),
+    (Sub(), X, rand(3, 1)),
+    (Mul(), X, np.float32(2)),
+    (Add(), rand(3, dtype=np.float16), rand(3, dtype=np.float16, seed=1)),
+    (Div(), X, rand(2, 1, 4)),
     (Div(), integers(40, dtype=np.int32), np.array([3, -3, 4, -4] * 10, np.int32)),
     (Div(), integers(6, low=0, dtype=np.uint8), np.array([2, 3, 1, 4, 5, 7], np.uint8)),
-    (Add(), np.array([2**63], np.uint64), np.array([5], np.uint64)), (Add(), np.zeros((0, 3), np.float32), rand(3)),
-    (Pow(), np.abs(X), rand(4)), (Pow(), X, np.float32(2)), (Pow(), X, np.array(3, np.int64)),
-    (Pow(), SMALL, np.array(2, np.int32)), (Pow(), SMALL, np.float32(2)), (Pow(), np.abs(X), np.float64(0.5)),
-    (Mod(), SMALL, np.array([3, -3, 5, -5], np.int32)), (Mod(fmod=True), SMALL, np.array([3, -3, 5, -5], np.int32)),
-    (Mod(fmod=True), X, rand(4)), (Max(), X, rand(4)), (Max(), SPECIAL, SPECIAL[::-1].copy()), (Min(), X, rand(4)),
-    (Min(), integers(3), integers(3, seed=1)), (And(), booleans(3, 1), booleans(4)), (Or(), booleans(3), booleans(3, seed=1)),
-    (Xor(), booleans(3), booleans(3, seed=1)), (BitwiseAnd(), SMALL, integers(4, dtype=np.int32)),
-    (BitwiseOr(), SMALL, integers(4, dtype=np.int32)), (BitwiseXor(), SMALL, integers(4, dtype=np.int32)),
+    (Add(), np.array([2**63], np.uint64), np.array([5], np.uint64)),
+    (Add(), np.zeros((0, 3), np.float32), rand(3)),
+    (Pow(), np.abs(X), rand(4)),
+    (Pow(), X, np.float32(2)),
+    (Pow(), X, np.array(3, np.int64)),
+    (Pow(), SMALL, np.array(2, np.int32)),
+    (Pow(), SMALL, np.float32(2)),
+    (Pow(), np.abs(X), np.float64(0.5)),
+    (Mod(), SMALL, np.array([3, -3, 5, -5], np.int32)),
+    (Mod(fmod=True), SMALL, np.array([3, -3, 5, -5], np.int32)),
+    (Mod(fmod=True), X, rand(4)),
+    (Max(), X, rand(4)),
+    (Max(), SPECIAL, SPECIAL[::-1].copy()),
+    (Min(), X, rand(4)),
+    (Min(), integers(3), integers(3, seed=1)),
+    (And(), booleans(3, 1), booleans(4)),
+    (Or(), booleans(3), booleans(3, seed=1)),
+    (Xor(), booleans(3), booleans(3, seed=1)),
+    (BitwiseAnd(), SMALL, integers(4, dtype=np.int32)),
+    (BitwiseOr(), SMALL, integers(4, dtype=np.int32)),
+    (BitwiseXor(), SMALL, integers(4, dtype=np.int32)),
     (BitShift("left"), integers(5, low=0, dtype=np.uint32), integers(5, low=0, high=8, dtype=np.uint32)),
     (BitShift("right"), integers(5, low=0, high=200, dtype=np.uint8), integers(5, low=0, high=8, dtype=np.uint8)),
-    (Equal(), integers(9, low=0, high=3), integers(9, low=0, high=3, seed=1)), (Equal(), booleans(4), booleans(4, seed=1)),
-    (Greater(), X, rand(4)), (GreaterOrEqual(), integers(5), integers(5)), (Less(), X, rand(3, 4)),
-    (LessOrEqual(), SPECIAL, SPECIAL), (Greater(), SPECIAL, np.float32(1)),
-]  # fmt: skip
+    (Equal(), integers(9, low=0, high=3), integers(9, low=0, high=3, seed=1)),
+    (Equal(), booleans(4), booleans(4, seed=1)),
+    (Greater(), X, rand(4)),
+    (GreaterOrEqual(), integers(5), integers(5)),
+    (Less(), X, rand(3, 4)),
+    (LessOrEqual(), SPECIAL, SPECIAL),
+    (Greater(), SPECIAL, np.float32(1)),
+]
 ATTRIBUTES = {Mod: lambda op: {"fmod": int(op.fmod)}, BitShift: lambda op: {"direction": op.direction.upper()}}
 
 
@@ -79,7 +180,7 @@ CASES = [_case(*row) for row in (*UNARY, *BINARY)] + [
     Case(Cast(DType.BF16), [X], "Cast", {"to": 16}, oracle="reference", why="binding lacks bfloat16 results"),
     Case(Cast(DType.U8), [integers(5, low=0, high=250)], "Cast", {"to": 2}),
     Case(BitCast(DType.I32), [X], "BitCast", {"to": 6}, oracle="reference", why="newer than onnxruntime", opset=26),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -106,7 +207,9 @@ def test_angle_of_all_quadrants():
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-@pytest.mark.parametrize("op", [Exp(), Erf(), Sqrt(), Tanh(), Floor(), Round(), Neg(), Abs(), Sign(), Square(), Clip(-1, 1)])
+@pytest.mark.parametrize(
+    "op", [Exp(), Erf(), Sqrt(), Tanh(), Floor(), Round(), Neg(), Abs(), Sign(), Square(), Clip(-1, 1)]
+)
 def test_16_bit_floats_stay(op, dtype):
     x = np.abs(rand(20)).astype(dtype)
     (y,) = evaluate(op, [x])

@@ -9,9 +9,18 @@ import pytest
 from mconv.ir.interpreter import evaluate
 from mconv.ir.op import TypeMismatch
 from mconv.ir.ops import (
-    Compress, Gather, GatherElements, GatherND, NonMaxSuppression, NonZero, OneHot, ScatterElements, ScatterND,
-    TensorScatter, Unique,
-)  # fmt: skip
+    Compress,
+    Gather,
+    GatherElements,
+    GatherND,
+    NonMaxSuppression,
+    NonZero,
+    OneHot,
+    ScatterElements,
+    ScatterND,
+    TensorScatter,
+    Unique,
+)
 from mconv.ir.types import UNKNOWN, DType, Symbol, TensorType
 
 from .data import booleans, integers, rand, uniform
@@ -45,9 +54,12 @@ def _boxes(n=20, seed=0):
 
 def _nms(boxes, scores, limit=None, overlap=None, least=None, center=False):
     operands = [
-        boxes, scores, None if limit is None else np.array([limit]),
-        None if overlap is None else np.array([overlap], np.float32), None if least is None else np.array([least], np.float32),
-    ]  # fmt: skip
+        boxes,
+        scores,
+        None if limit is None else np.array([limit]),
+        None if overlap is None else np.array([overlap], np.float32),
+        None if least is None else np.array([least], np.float32),
+    ]
     return Case(NonMaxSuppression(center), operands, "NonMaxSuppression", {"center_point_box": int(center)})
 
 
@@ -73,7 +85,8 @@ ROWS = np.array([[1, 0, 0], [1, 0, 0], [2, 3, 4]], np.float32)
 
 CASES = [
     Case(Gather(1), [X, integers(2, 3, low=-4, high=4)], "Gather", {"axis": 1}),
-    Case(Gather(0), [X, np.array(1)], "Gather"), Case(Gather(2), [X, np.array([0, -1], np.int32)], "Gather", {"axis": 2}),
+    Case(Gather(0), [X, np.array(1)], "Gather"),
+    Case(Gather(2), [X, np.array([0, -1], np.int32)], "Gather", {"axis": 2}),
     Case(Gather(0), [X, np.zeros((0,), np.int64)], "Gather"),
     Case(GatherElements(1), [X, integers(3, 2, 5, low=-4, high=4)], "GatherElements", {"axis": 1}),
     Case(GatherElements(2), [X, integers(2, 4, 7, low=0, high=5)], "GatherElements", {"axis": 2}),
@@ -82,24 +95,43 @@ CASES = [
     Case(GatherND(1), [X, integers(3, 2, 1, low=0, high=4)], "GatherND", {"batch_dims": 1}),
     Case(GatherND(2), [rand(2, 3, 4, 5), integers(2, 3, 6, 1, low=0, high=4)], "GatherND", {"batch_dims": 2}),
     _scatter(X, 1, integers(2, 3, 5, low=0, high=1) + np.arange(3).reshape(1, 3, 1)),
-    _scatter(X, 0, [[[0, 2, 1]]]), _scatter(X, 1, [[[-1, 0, -2]]]),
+    _scatter(X, 0, [[[0, 2, 1]]]),
+    _scatter(X, 1, [[[-1, 0, -2]]]),
     *(_scatter(X, 1, integers(3, 6, 5, low=-4, high=4), r) for r in ("add", "mul", "max", "min")),
     _scatter(integers(3, 4), 0, integers(2, 4, low=0, high=3), "add"),
-    _scatter_nd(X, [[0], [2]]), _scatter_nd(X, [[0, 1], [2, -1]]), _scatter_nd(X, [[0, 1, 2]]),
+    _scatter_nd(X, [[0], [2]]),
+    _scatter_nd(X, [[0, 1], [2, -1]]),
+    _scatter_nd(X, [[0, 1, 2]]),
     *(_scatter_nd(X, [[0], [2], [0], [0]], r) for r in ("add", "mul", "max", "min")),
-    _one_hot(integers(2, 3, low=0, high=5), 2, 5), _one_hot(integers(2, 3, low=-4, high=4), 0, 4, (2.0, 7.0)),
-    _one_hot(np.array([0, 5, -9, 1]), 1, 4), 
-    Case(NonZero(), [booleans(3, 4)], "NonZero"), Case(NonZero(), [integers(2, 3, 2, low=0, high=2)], "NonZero"),
+    _one_hot(integers(2, 3, low=0, high=5), 2, 5),
+    _one_hot(integers(2, 3, low=-4, high=4), 0, 4, (2.0, 7.0)),
+    _one_hot(np.array([0, 5, -9, 1]), 1, 4),
+    Case(NonZero(), [booleans(3, 4)], "NonZero"),
+    Case(NonZero(), [integers(2, 3, 2, low=0, high=2)], "NonZero"),
     Case(NonZero(), [np.zeros((2, 2), np.float32)], "NonZero"),
-    _unique(LIST), _unique(LIST, None, False), _unique(ROWS, 0), _unique(ROWS, 1, False), _unique(ROWS.T.copy(), 1),
-    _unique(ROWS), _unique(integers(9, low=0, high=3)),
+    _unique(LIST),
+    _unique(LIST, None, False),
+    _unique(ROWS, 0),
+    _unique(ROWS, 1, False),
+    _unique(ROWS.T.copy(), 1),
+    _unique(ROWS),
+    _unique(integers(9, low=0, high=3)),
     Case(Compress(1), [X, np.array([True, False, True])], "Compress", {"axis": 1}),
-    Case(Compress(), [X, booleans(40)], "Compress"), Case(Compress(0), [X, booleans(3)], "Compress", {"axis": 0}),
-    _nms(_boxes(), SCORES, 5, 0.3, 0.2), _nms(_boxes(), SCORES, 3, 0.5), _nms(_boxes(), SCORES), _nms(_boxes(), SCORES, 4),
-    _nms(TURNED, uniform(1, 1, 4), 4, 0.4, 0.0), _nms(_boxes(), SCORES, 9, 0.4, 0.1, True),
-    _nms(SAME, np.full((1, 1, 10), 0.9, np.float32), 3, 0.5, 0.0), _nms(_boxes(), SCORES, 3, 0.5, 2.0),
-    _cache("linear", 2, (1, 4)), _cache("circular", 2, (5, 0)), _cache("linear", 1, None), _cache("circular", 1, (1, 5)),
-]  # fmt: skip
+    Case(Compress(), [X, booleans(40)], "Compress"),
+    Case(Compress(0), [X, booleans(3)], "Compress", {"axis": 0}),
+    _nms(_boxes(), SCORES, 5, 0.3, 0.2),
+    _nms(_boxes(), SCORES, 3, 0.5),
+    _nms(_boxes(), SCORES),
+    _nms(_boxes(), SCORES, 4),
+    _nms(TURNED, uniform(1, 1, 4), 4, 0.4, 0.0),
+    _nms(_boxes(), SCORES, 9, 0.4, 0.1, True),
+    _nms(SAME, np.full((1, 1, 10), 0.9, np.float32), 3, 0.5, 0.0),
+    _nms(_boxes(), SCORES, 3, 0.5, 2.0),
+    _cache("linear", 2, (1, 4)),
+    _cache("circular", 2, (5, 0)),
+    _cache("linear", 1, None),
+    _cache("circular", 1, (1, 5)),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -138,22 +170,31 @@ def test_symbols():
     assert NonZero().infer(x)[0].shape == (2, UNKNOWN)
 
 
-F, I = DType.F32, DType.I64
+F, INDEX = DType.F32, DType.I64
 
 
 @pytest.mark.parametrize(
     ("op", "types"),
     [
-        (Gather(2), [(F, 2, 3), (I, 1)]), (Gather(0), [(F, 2, 3), (F, 1)]), (GatherElements(0), [(F, 2, 3), (I, 1)]),
-        (GatherND(), [(F, 2), (I, 3, 2)]), (GatherND(1), [(F, 2), (I, 3)]), (GatherND(), [(F,), (I, 3)]),
-        (ScatterElements(0), [(F, 2, 3), (I, 1), (F, 1)]), (ScatterElements(0, "sum"), [(F, 2), (I, 1), (F, 1)]),
-        (ScatterND(), [(F, 2, 3), (I, 4, 3), (F, 4)]), (ScatterND(), [(F, 2, 3), (I, 4, 1), (F, 4)]),
-        (OneHot(3), [(I, 2), None, (F, 2)]), (OneHot(0), [(I, 2), None, (F,)]), (Unique(2), [(F, 2)]),
-        (Compress(0), [(F, 2), (I, 2)]), (NonMaxSuppression(), [(F, 1, 2, 3), (F, 1, 1, 2), None, None, None]),
+        (Gather(2), [(F, 2, 3), (INDEX, 1)]),
+        (Gather(0), [(F, 2, 3), (F, 1)]),
+        (GatherElements(0), [(F, 2, 3), (INDEX, 1)]),
+        (GatherND(), [(F, 2), (INDEX, 3, 2)]),
+        (GatherND(1), [(F, 2), (INDEX, 3)]),
+        (GatherND(), [(F,), (INDEX, 3)]),
+        (ScatterElements(0), [(F, 2, 3), (INDEX, 1), (F, 1)]),
+        (ScatterElements(0, "sum"), [(F, 2), (INDEX, 1), (F, 1)]),
+        (ScatterND(), [(F, 2, 3), (INDEX, 4, 3), (F, 4)]),
+        (ScatterND(), [(F, 2, 3), (INDEX, 4, 1), (F, 4)]),
+        (OneHot(3), [(INDEX, 2), None, (F, 2)]),
+        (OneHot(0), [(INDEX, 2), None, (F,)]),
+        (Unique(2), [(F, 2)]),
+        (Compress(0), [(F, 2), (INDEX, 2)]),
+        (NonMaxSuppression(), [(F, 1, 2, 3), (F, 1, 1, 2), None, None, None]),
         (NonMaxSuppression(), [(F, 1, 2, 4), (F, 1, 1, 3), None, None, None]),
         (TensorScatter("linear", 0), [(F, 2, 3), (F, 2, 3), None]),
     ],
-)  # fmt: skip
+)
 def test_refuses(op, types):
     with pytest.raises(TypeMismatch):
         op.infer(*(None if t is None else TensorType(t[0], t[1:]) for t in types))

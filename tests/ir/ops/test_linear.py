@@ -30,22 +30,36 @@ def _integer(a, b, za=None, zb=None, dtype=np.uint8):
 
 
 CASES = [
-    Case(MatMul(), [rand(3, 4), rand(4, 5)], "MatMul"), Case(MatMul(), [rand(2, 1, 3, 4), rand(5, 4, 2)], "MatMul"),
-    Case(MatMul(), [rand(4), rand(4, 5)], "MatMul"), Case(MatMul(), [rand(2, 3, 4), rand(4)], "MatMul"),
-    Case(MatMul(), [rand(4), rand(4)], "MatMul"), Case(MatMul(), [rand(4), rand(2, 4, 3)], "MatMul"),
+    Case(MatMul(), [rand(3, 4), rand(4, 5)], "MatMul"),
+    Case(MatMul(), [rand(2, 1, 3, 4), rand(5, 4, 2)], "MatMul"),
+    Case(MatMul(), [rand(4), rand(4, 5)], "MatMul"),
+    Case(MatMul(), [rand(2, 3, 4), rand(4)], "MatMul"),
+    Case(MatMul(), [rand(4), rand(4)], "MatMul"),
+    Case(MatMul(), [rand(4), rand(2, 4, 3)], "MatMul"),
     Case(MatMul(), [integers(3, 4), integers(4, 2)], "MatMul"),
     Case(MatMul(), [rand(3, 4, dtype=np.float16), rand(4, 5, dtype=np.float16)], "MatMul"),
     Case(MatMul(), [rand(0, 4), rand(4, 5)], "MatMul"),
-    _linear((3, 4), 5, True), _linear((1, 8), 2, False),
-    _einsum("ij,jk->ik", rand(3, 4), rand(4, 5)), _einsum("bij,bjk->bik", rand(2, 3, 4), rand(2, 4, 5)),
-    _einsum("ij,jk", rand(3, 4), rand(4, 5)), _einsum("...ij,...jk->...ik", rand(2, 3, 4), rand(4, 5), oracle="reference", why="its inference does not broadcast"),
-    _einsum("ii->i", rand(4, 4)), _einsum("ij->ji", rand(3, 4)), _einsum("ij->", rand(3, 4)),
-    _einsum("bhld,bhmd->bhlm", rand(2, 3, 4, 5), rand(2, 3, 6, 5)), _einsum("i,i", rand(3), rand(3)),
-    _einsum("i,j,k->ijk", rand(2), rand(3), rand(4)), _einsum(" a b , b c -> c a", rand(2, 3), rand(3, 4)),
+    _linear((3, 4), 5, True),
+    _linear((1, 8), 2, False),
+    _einsum("ij,jk->ik", rand(3, 4), rand(4, 5)),
+    _einsum("bij,bjk->bik", rand(2, 3, 4), rand(2, 4, 5)),
+    _einsum("ij,jk", rand(3, 4), rand(4, 5)),
+    _einsum(
+        "...ij,...jk->...ik", rand(2, 3, 4), rand(4, 5), oracle="reference", why="its inference does not broadcast"
+    ),
+    _einsum("ii->i", rand(4, 4)),
+    _einsum("ij->ji", rand(3, 4)),
+    _einsum("ij->", rand(3, 4)),
+    _einsum("bhld,bhmd->bhlm", rand(2, 3, 4, 5), rand(2, 3, 6, 5)),
+    _einsum("i,i", rand(3), rand(3)),
+    _einsum("i,j,k->ijk", rand(2), rand(3), rand(4)),
+    _einsum(" a b , b c -> c a", rand(2, 3), rand(3, 4)),
     _einsum("...ii->...i", rand(3, 4, 4)),
-    _integer((3, 4), (4, 5)), _integer((2, 3, 4), (4, 5), 7, 130), _integer((3, 4), (4, 5), 5, [1, 2, 3, 4, 5]),
+    _integer((3, 4), (4, 5)),
+    _integer((2, 3, 4), (4, 5), 7, 130),
+    _integer((3, 4), (4, 5), 5, [1, 2, 3, 4, 5]),
     _integer((3, 4), (4, 5), 5, -3, np.int8),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -79,11 +93,16 @@ def test_symbols():
 @pytest.mark.parametrize(
     ("op", "shapes"),
     [
-        (MatMul(), [(3, 4), (5, 6)]), (MatMul(), [(), (5, 6)]), (Linear(), [(3, 4), (5, 5)]),
-        (Linear(), [(3, 4), (5, 4), (4,)]), (Einsum("ij,jk"), [(3, 4)]), (Einsum("ij,jk"), [(3, 4), (5, 6)]),
-        (Einsum("ij->ik"), [(3, 4)]), (Einsum("ij"), [(3, 4, 5)]),
+        (MatMul(), [(3, 4), (5, 6)]),
+        (MatMul(), [(), (5, 6)]),
+        (Linear(), [(3, 4), (5, 5)]),
+        (Linear(), [(3, 4), (5, 4), (4,)]),
+        (Einsum("ij,jk"), [(3, 4)]),
+        (Einsum("ij,jk"), [(3, 4), (5, 6)]),
+        (Einsum("ij->ik"), [(3, 4)]),
+        (Einsum("ij"), [(3, 4, 5)]),
     ],
-)  # fmt: skip
+)
 def test_refuses(op, shapes):
     types = [TensorType(DType.F32, s) for s in shapes]
     missing = [] if isinstance(op, Einsum) else [None] * (len(op.operands()) - len(types))

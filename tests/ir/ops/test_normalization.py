@@ -8,8 +8,15 @@ import pytest
 from mconv.ir.interpreter import evaluate
 from mconv.ir.op import TypeMismatch
 from mconv.ir.ops import (
-    LRN, BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LpNormalize, MeanVarianceNormalize, RMSNorm,
-)  # fmt: skip
+    LRN,
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LpNormalize,
+    MeanVarianceNormalize,
+    RMSNorm,
+)
 from mconv.ir.types import DType, Symbol, TensorType
 
 from .data import rand, uniform
@@ -32,19 +39,30 @@ CASES = [
     Case(RMSNorm(3), [X, rand(5)], "RMSNormalization", {"axis": 3}, opset=23),
     Case(RMSNorm(2, 1e-2), [X, rand(4, 5)], "RMSNormalization", {"axis": 2, "epsilon": 1e-2}, opset=23),
     Case(GroupNorm(3), [X, VECTORS[0], VECTORS[1]], "GroupNormalization", {"num_groups": 3}, rtol=5e-6),
-    Case(GroupNorm(6, 1e-2), [rand(2, 6, 9), VECTORS[0], VECTORS[1]], "GroupNormalization",
-         {"num_groups": 6, "epsilon": 1e-2}),
+    Case(
+        GroupNorm(6, 1e-2),
+        [rand(2, 6, 9), VECTORS[0], VECTORS[1]],
+        "GroupNormalization",
+        {"num_groups": 6, "epsilon": 1e-2},
+    ),
     Case(InstanceNorm(1e-2), [X, VECTORS[0], VECTORS[1]], "InstanceNormalization", {"epsilon": 1e-2}),
     Case(InstanceNorm(), [rand(2, 6, 7), VECTORS[0], VECTORS[1]], "InstanceNormalization"),
-    Case(LRN(3), [X], "LRN", {"size": 3}), Case(LRN(5, 0.2, 0.5, 2.0), [X], "LRN",
-         {"size": 5, "alpha": 0.2, "beta": 0.5, "bias": 2.0}),
-    Case(LpNormalize(1), [X], "LpNormalization", {"axis": 1}), Case(LpNormalize(3, 1), [X], "LpNormalization",
-         {"axis": -1, "p": 1}),
+    Case(LRN(3), [X], "LRN", {"size": 3}),
+    Case(LRN(5, 0.2, 0.5, 2.0), [X], "LRN", {"size": 5, "alpha": 0.2, "beta": 0.5, "bias": 2.0}),
+    Case(LpNormalize(1), [X], "LpNormalization", {"axis": 1}),
+    Case(LpNormalize(3, 1), [X], "LpNormalization", {"axis": -1, "p": 1}),
     Case(LpNormalize(1), [np.zeros((2, 3), np.float32)], "LpNormalization", {"axis": 1}),
     Case(MeanVarianceNormalize((0, 2, 3)), [X], "MeanVarianceNormalization", rtol=5e-6),
-    Case(MeanVarianceNormalize((1,)), [X], "MeanVarianceNormalization", {"axes": (1,)}, oracle="reference",
-         why="onnxruntime has two settings only", rtol=5e-6),
-]  # fmt: skip
+    Case(
+        MeanVarianceNormalize((1,)),
+        [X],
+        "MeanVarianceNormalization",
+        {"axes": (1,)},
+        oracle="reference",
+        why="onnxruntime has two settings only",
+        rtol=5e-6,
+    ),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -55,10 +73,12 @@ def test_agrees_with_onnx(case):
 @pytest.mark.parametrize(
     ("bare", "full"),
     [
-        (LayerNorm(3), [np.ones(5, np.float32), np.zeros(5, np.float32)]), (RMSNorm(3), [np.ones(5, np.float32)]),
-        (GroupNorm(2), [ONES, ZEROS]), (InstanceNorm(), [ONES, ZEROS]),
+        (LayerNorm(3), [np.ones(5, np.float32), np.zeros(5, np.float32)]),
+        (RMSNorm(3), [np.ones(5, np.float32)]),
+        (GroupNorm(2), [ONES, ZEROS]),
+        (InstanceNorm(), [ONES, ZEROS]),
     ],
-)  # fmt: skip
+)
 def test_scale_and_shift_may_be_absent(bare, full):
     np.testing.assert_allclose(evaluate(bare, [X])[0], evaluate(bare, [X, *full])[0])
 
@@ -80,12 +100,17 @@ def test_neighbours_of_an_even_number():
 @pytest.mark.parametrize(
     ("op", "shapes"),
     [
-        (BatchNorm(), [(1, 3, 4), (2,), (3,), (3,), (3,)]), (LayerNorm(4), [(1, 2, 3), None, None]),
-        (LayerNorm(2), [(1, 2, 3), (4,), None]), (LayerNorm(2), [(1, 2, 3), (2, 3), None]),
-        (GroupNorm(2), [(1, 3, 4), None, None]), (InstanceNorm(), [(3,), None, None]), (LpNormalize(3), [(2, 2)]),
-        (MeanVarianceNormalize((2,)), [(2, 2)]), (LRN(3), [(3,)]),
+        (BatchNorm(), [(1, 3, 4), (2,), (3,), (3,), (3,)]),
+        (LayerNorm(4), [(1, 2, 3), None, None]),
+        (LayerNorm(2), [(1, 2, 3), (4,), None]),
+        (LayerNorm(2), [(1, 2, 3), (2, 3), None]),
+        (GroupNorm(2), [(1, 3, 4), None, None]),
+        (InstanceNorm(), [(3,), None, None]),
+        (LpNormalize(3), [(2, 2)]),
+        (MeanVarianceNormalize((2,)), [(2, 2)]),
+        (LRN(3), [(3,)]),
     ],
-)  # fmt: skip
+)
 def test_refuses(op, shapes):
     with pytest.raises(TypeMismatch):
         op.infer(*(None if s is None else TensorType(DType.F32, s) for s in shapes))

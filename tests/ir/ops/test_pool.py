@@ -20,9 +20,13 @@ def _pool(kind, x, kernel, strides=None, pads=None, dilations=None, ceil_mode=Fa
     op = kind(kernel, strides or (1,) * rank, pads or (0,) * 2 * rank, dilations or (1,) * rank, ceil_mode, **more)
     node = "MaxPool" if kind is MaxPoolIndices else kind.__name__
     attributes = {
-        "kernel_shape": op.kernel, "strides": op.strides, "pads": op.pads, "dilations": op.dilations,
-        "ceil_mode": int(op.ceil_mode), **{k: int(v) for k, v in more.items()},
-    }  # fmt: skip
+        "kernel_shape": op.kernel,
+        "strides": op.strides,
+        "pads": op.pads,
+        "dilations": op.dilations,
+        "ceil_mode": int(op.ceil_mode),
+        **{k: int(v) for k, v in more.items()},
+    }
     return Case(op, [x], node, attributes, **oracle)
 
 
@@ -35,9 +39,13 @@ IMAGES = np.array([0, 1, 1, 0], np.int64)
 def _align(mode, ratio, scale, half, x=(2, 3, 10, 11)):
     op = RoiAlign(mode, 4, 5, ratio, scale, half)
     attributes = {
-        "mode": mode, "output_height": 4, "output_width": 5, "sampling_ratio": ratio, "spatial_scale": scale,
+        "mode": mode,
+        "output_height": 4,
+        "output_width": 5,
+        "sampling_ratio": ratio,
+        "spatial_scale": scale,
         "coordinate_transformation_mode": "half_pixel" if half else "output_half_pixel",
-    }  # fmt: skip
+    }
     return Case(op, [uniform(*x), BOXES, IMAGES], "RoiAlign", attributes, rtol=1e-5, opset=16)
 
 
@@ -61,7 +69,18 @@ CASES = [
     _pool(AveragePool, (1, 2, 7, 8), (3, 3), (2, 2), (1, 1, 1, 1)),
     _pool(AveragePool, (1, 2, 7, 8), (3, 3), (2, 2), (1, 1, 1, 1), count_include_pad=True),
     _pool(AveragePool, (1, 2, 7, 8), (3, 3), (2, 2), (0, 0, 1, 1), None, True),
-    _pool(AveragePool, (1, 2, 7, 8), (3, 3), (2, 2), (1, 1, 1, 1), None, True, count_include_pad=True, oracle="reference", why="onnxruntime counts beyond the padding"),
+    _pool(
+        AveragePool,
+        (1, 2, 7, 8),
+        (3, 3),
+        (2, 2),
+        (1, 1, 1, 1),
+        None,
+        True,
+        count_include_pad=True,
+        oracle="reference",
+        why="onnxruntime counts beyond the padding",
+    ),
     _pool(AveragePool, (1, 2, 6), (2,), (3,), None, None, True),
     _pool(AveragePool, (1, 1, 9, 9), (3, 2), (1, 2), (1, 1, 1, 1), (2, 2)),
     _pool(AveragePool, (1, 2, 5, 6, 7), (2, 2, 2), (2, 2, 2), (1, 0, 1, 0, 1, 0)),
@@ -69,16 +88,35 @@ CASES = [
     _pool(LpPool, (1, 2, 7, 8), (3, 3), (2, 2), (1, 1, 1, 1)),
     _pool(LpPool, (1, 2, 7, 8), (2, 3), (1, 2), None, None, p=3),
     _pool(LpPool, (1, 2, 9), (2,), (2,), None, None, p=1),
-    Case(MaxUnpool((2, 2), (2, 2), (0,) * 4), [rand(2, 3, 2, 2), INDEXED], "MaxUnpool",
-         {"kernel_shape": (2, 2), "strides": (2, 2)}),
-    Case(MaxUnpool((2, 2), (2, 2), (0,) * 4, (2, 3, 5, 6)), [rand(2, 3, 2, 2), INDEXED], "MaxUnpool",
-         {"kernel_shape": (2, 2), "strides": (2, 2)}, [rand(2, 3, 2, 2), INDEXED, np.array([2, 3, 5, 6])],
-         oracle="reference", why="onnxruntime reads the indices in the larger shape"),
-    Case(MaxRoiPool((3, 2), 0.5), [rand(2, 3, 8, 9), np.array([[0, 1, 1, 9, 12], [1, 0, 3, 17, 15]], np.float32)],
-         "MaxRoiPool", {"pooled_shape": (3, 2), "spatial_scale": 0.5}, opset=16),
-    _align("avg", 2, 1.0, False), _align("avg", 0, 1.0, True), _align("avg", 3, 0.5, True), _align("max", 2, 1.0, False),
-    _align("max", 0, 0.8, True), _align("avg", 0, 0.3, False),
-]  # fmt: skip
+    Case(
+        MaxUnpool((2, 2), (2, 2), (0,) * 4),
+        [rand(2, 3, 2, 2), INDEXED],
+        "MaxUnpool",
+        {"kernel_shape": (2, 2), "strides": (2, 2)},
+    ),
+    Case(
+        MaxUnpool((2, 2), (2, 2), (0,) * 4, (2, 3, 5, 6)),
+        [rand(2, 3, 2, 2), INDEXED],
+        "MaxUnpool",
+        {"kernel_shape": (2, 2), "strides": (2, 2)},
+        [rand(2, 3, 2, 2), INDEXED, np.array([2, 3, 5, 6])],
+        oracle="reference",
+        why="onnxruntime reads the indices in the larger shape",
+    ),
+    Case(
+        MaxRoiPool((3, 2), 0.5),
+        [rand(2, 3, 8, 9), np.array([[0, 1, 1, 9, 12], [1, 0, 3, 17, 15]], np.float32)],
+        "MaxRoiPool",
+        {"pooled_shape": (3, 2), "spatial_scale": 0.5},
+        opset=16,
+    ),
+    _align("avg", 2, 1.0, False),
+    _align("avg", 0, 1.0, True),
+    _align("avg", 3, 0.5, True),
+    _align("max", 2, 1.0, False),
+    _align("max", 0, 0.8, True),
+    _align("avg", 0, 0.3, False),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -36,14 +36,21 @@ def _dequantize(x, scale, zero=None, axis=None, block_size=0, **more):
 
 BYTES = integers(2, 3, 4, low=0, high=256, dtype=np.uint8)
 CASES = [
-    _quantize(X, DType.U8, np.float32(0.7), 100), _quantize(X, DType.I8, np.float32(0.3)),
-    _quantize(X, DType.I16, np.float32(0.01), 5), _quantize(X, DType.U16, np.float32(0.01), 500),
-    _quantize(X, DType.U8, SCALES, [1, 2, 3], 1), _quantize(X, DType.I8, BLOCKS, 2, 2, 2),
-    _quantize(HALVES, DType.I8, np.float32(1)), _quantize(X.astype(np.float16), DType.U8, np.float16(0.5), 9),
-    _dequantize(BYTES, np.float32(0.7), 100), _dequantize(BYTES.astype(np.int8), SCALES, [1, 2, 3], 1),
+    _quantize(X, DType.U8, np.float32(0.7), 100),
+    _quantize(X, DType.I8, np.float32(0.3)),
+    _quantize(X, DType.I16, np.float32(0.01), 5),
+    _quantize(X, DType.U16, np.float32(0.01), 500),
+    _quantize(X, DType.U8, SCALES, [1, 2, 3], 1),
+    _quantize(X, DType.I8, BLOCKS, 2, 2, 2),
+    _quantize(HALVES, DType.I8, np.float32(1)),
+    _quantize(X.astype(np.float16), DType.U8, np.float16(0.5), 9),
+    _dequantize(BYTES, np.float32(0.7), 100),
+    _dequantize(BYTES.astype(np.int8), SCALES, [1, 2, 3], 1),
     _dequantize(integers(5, low=-(2**30), high=2**30, dtype=np.int32), np.float32(0.001)),
-    _dequantize(BYTES, BLOCKS, 3, 2, 2), _dequantize(BYTES, np.float16(0.5), 9), _dequantize(BYTES, np.float32(0.5)),
-]  # fmt: skip
+    _dequantize(BYTES, BLOCKS, 3, 2, 2),
+    _dequantize(BYTES, np.float16(0.5), 9),
+    _dequantize(BYTES, np.float32(0.5)),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -64,12 +71,17 @@ F, U = DType.F32, DType.U8
 @pytest.mark.parametrize(
     ("op", "types"),
     [
-        (Quantize(F), [(F, 2), (F,), None]), (Quantize(U), [(F, 2), (F,), (DType.I8,)]), (Quantize(U), [(F, 2), (F, 2), None]),
-        (Quantize(U, 0), [(F, 2), (F, 3), None]), (Quantize(U, 1), [(F, 2), (F, 2), None]),
-        (Quantize(U, 0, 2), [(F, 2, 2), (F, 2), None]), (Dequantize(), [(U, 2), (F,), (DType.I8,)]),
-        (Dequantize(), [(U, 2), (U,), None]), (Dequantize(0), [(U, 2), (F, 2), (U,)]),
+        (Quantize(F), [(F, 2), (F,), None]),
+        (Quantize(U), [(F, 2), (F,), (DType.I8,)]),
+        (Quantize(U), [(F, 2), (F, 2), None]),
+        (Quantize(U, 0), [(F, 2), (F, 3), None]),
+        (Quantize(U, 1), [(F, 2), (F, 2), None]),
+        (Quantize(U, 0, 2), [(F, 2, 2), (F, 2), None]),
+        (Dequantize(), [(U, 2), (F,), (DType.I8,)]),
+        (Dequantize(), [(U, 2), (U,), None]),
+        (Dequantize(0), [(U, 2), (F, 2), (U,)]),
     ],
-)  # fmt: skip
+)
 def test_refuses(op, types):
     with pytest.raises(TypeMismatch):
         op.infer(*(None if t is None else TensorType(t[0], t[1:]) for t in types))

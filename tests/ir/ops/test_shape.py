@@ -8,9 +8,28 @@ import pytest
 from mconv.ir.interpreter import evaluate
 from mconv.ir.op import TypeMismatch
 from mconv.ir.ops import (
-    ChannelShuffle, Col2Im, Concat, DepthToSpace, Expand, EyeLike, Flatten, Pad, Range, Reshape, ReverseSequence, Shape,
-    Size, Slice, SpaceToDepth, Split, Squeeze, Tile, Transpose, Trilu, Unsqueeze,
-)  # fmt: skip
+    ChannelShuffle,
+    Col2Im,
+    Concat,
+    DepthToSpace,
+    Expand,
+    EyeLike,
+    Flatten,
+    Pad,
+    Range,
+    Reshape,
+    ReverseSequence,
+    Shape,
+    Size,
+    Slice,
+    SpaceToDepth,
+    Split,
+    Squeeze,
+    Tile,
+    Transpose,
+    Trilu,
+    Unsqueeze,
+)
 from mconv.ir.ops.shape import END
 from mconv.ir.types import UNKNOWN, DType, Symbol, TensorType
 
@@ -22,7 +41,9 @@ IMAGE = rand(1, 8, 4, 6)
 
 
 def _reshape(x, shape, allow_zero=False):
-    return Case(Reshape(shape, allow_zero), [x], "Reshape", {"allowzero": int(allow_zero)}, [x, np.array(shape, np.int64)])
+    return Case(
+        Reshape(shape, allow_zero), [x], "Reshape", {"allowzero": int(allow_zero)}, [x, np.array(shape, np.int64)]
+    )
 
 
 def _axes(kind, x, axes):
@@ -59,22 +80,47 @@ def _col2im(x, image, block, dilations=None, pads=None, strides=None):
 
 
 CASES = [
-    Case(Shape(), [X], "Shape"), Case(Size(), [X], "Size"), Case(Size(), [np.float32(2)], "Size"),
-    _reshape(X, (6, 4)), _reshape(X, (-1, 2)), _reshape(X, (0, -1)), _reshape(X, (0, 0, 2, 2)), _reshape(X, (24,)),
-    _reshape(np.zeros((0, 3), np.float32), (3, 0), True), _reshape(rand(1), ()),
+    Case(Shape(), [X], "Shape"),
+    Case(Size(), [X], "Size"),
+    Case(Size(), [np.float32(2)], "Size"),
+    _reshape(X, (6, 4)),
+    _reshape(X, (-1, 2)),
+    _reshape(X, (0, -1)),
+    _reshape(X, (0, 0, 2, 2)),
+    _reshape(X, (24,)),
+    _reshape(np.zeros((0, 3), np.float32), (3, 0), True),
+    _reshape(rand(1), ()),
     _reshape(np.zeros((0, 3, 4), np.float32), (-1, 6)),
-    Case(Transpose((2, 0, 1)), [X], "Transpose", {"perm": (2, 0, 1)}), Case(Transpose(()), [np.float32(1)], "Transpose"),
-    _axes(Squeeze, rand(1, 3, 1), (0, 2)), _axes(Squeeze, rand(1, 3, 1), (2,)), _axes(Unsqueeze, X, (0, 3)),
+    Case(Transpose((2, 0, 1)), [X], "Transpose", {"perm": (2, 0, 1)}),
+    Case(Transpose(()), [np.float32(1)], "Transpose"),
+    _axes(Squeeze, rand(1, 3, 1), (0, 2)),
+    _axes(Squeeze, rand(1, 3, 1), (2,)),
+    _axes(Unsqueeze, X, (0, 3)),
     _axes(Unsqueeze, np.float32(2), (0,)),
     *(Case(Flatten(axis), [X], "Flatten", {"axis": axis}) for axis in range(4)),
-    Case(Concat(1), [X, rand(2, 5, 4), rand(2, 0, 4)], "Concat", {"axis": 1}), Case(Concat(0), [X], "Concat", {"axis": 0}),
-    _split(X, 2, (1, 3)), _split(X, 0, (0, 2)), _split(X, 1, (1, 1, 1)),
-    _slice(X, (0, 1), (1, 3), (0, 2), (1, 1)), _slice(X, (-3,), (-1,), (2,), (1,)), _slice(X, (3,), (-9,), (2,), (-1,)),
-    _slice(X, (-1,), (-END,), (2,), (-2,)), _slice(X, (1,), (END,), (2,), (2,)), _slice(X, (5,), (9,), (1,), (1,)),
-    _slice(X, (2,), (1,), (1,), (1,)), _slice(X, (9,), (0,), (2,), (-1,)), _slice(X, (-9,), (-9,), (2,), (-1,)),
-    _pad(X, (0, 1, 2, 1, 0, 3)), _pad(X, (0, 1, 2, 1, 0, 3), value=1.5), _pad(X, (0, -1, 2, 0, 0, -2)),
-    _pad(X, (0, 1, 2, 0, 2, 3), "reflect"), _pad(X, (0, 1, 2, 1, 2, 3), "edge"), _pad(X, (0, 1, 2, 1, 2, 3), "wrap"),
-    _pad(integers(2, 3), (1, 0, 0, 2), value=7), _pad(booleans(2, 3), (1, 0, 0, 2)), _pad(X, (0, 0, -1, 0, 2, 0), "edge"),
+    Case(Concat(1), [X, rand(2, 5, 4), rand(2, 0, 4)], "Concat", {"axis": 1}),
+    Case(Concat(0), [X], "Concat", {"axis": 0}),
+    _split(X, 2, (1, 3)),
+    _split(X, 0, (0, 2)),
+    _split(X, 1, (1, 1, 1)),
+    _slice(X, (0, 1), (1, 3), (0, 2), (1, 1)),
+    _slice(X, (-3,), (-1,), (2,), (1,)),
+    _slice(X, (3,), (-9,), (2,), (-1,)),
+    _slice(X, (-1,), (-END,), (2,), (-2,)),
+    _slice(X, (1,), (END,), (2,), (2,)),
+    _slice(X, (5,), (9,), (1,), (1,)),
+    _slice(X, (2,), (1,), (1,), (1,)),
+    _slice(X, (9,), (0,), (2,), (-1,)),
+    _slice(X, (-9,), (-9,), (2,), (-1,)),
+    _pad(X, (0, 1, 2, 1, 0, 3)),
+    _pad(X, (0, 1, 2, 1, 0, 3), value=1.5),
+    _pad(X, (0, -1, 2, 0, 0, -2)),
+    _pad(X, (0, 1, 2, 0, 2, 3), "reflect"),
+    _pad(X, (0, 1, 2, 1, 2, 3), "edge"),
+    _pad(X, (0, 1, 2, 1, 2, 3), "wrap"),
+    _pad(integers(2, 3), (1, 0, 0, 2), value=7),
+    _pad(booleans(2, 3), (1, 0, 0, 2)),
+    _pad(X, (0, 0, -1, 0, 2, 0), "edge"),
     _pad(np.zeros((0, 2), np.float32), (1, 0, 1, 0)),
     Case(Expand((2, 3, 4)), [rand(3, 1)], "Expand", inputs=[rand(3, 1), np.array([2, 3, 4])]),
     Case(Expand((1, 3)), [rand(2, 1)], "Expand", inputs=[rand(2, 1), np.array([1, 3])]),
@@ -85,18 +131,32 @@ CASES = [
     Case(DepthToSpace(2), [IMAGE], "DepthToSpace", {"blocksize": 2}),
     Case(DepthToSpace(2, "CRD"), [IMAGE], "DepthToSpace", {"blocksize": 2, "mode": "CRD"}),
     Case(SpaceToDepth(2), [IMAGE], "SpaceToDepth", {"blocksize": 2}),
-    *(Case(Trilu(upper, k), [rand(2, 4, 5)], "Trilu", {"upper": int(upper)}, [rand(2, 4, 5), np.array(k)])
-      for upper in (True, False) for k in (0, 1, -2, 9)),
+    *(
+        Case(Trilu(upper, k), [rand(2, 4, 5)], "Trilu", {"upper": int(upper)}, [rand(2, 4, 5), np.array(k)])
+        for upper in (True, False)
+        for k in (0, 1, -2, 9)
+    ),
     Case(Trilu(), [booleans(3, 3)], "Trilu", inputs=[booleans(3, 3)]),
-    Case(EyeLike(), [rand(3, 4)], "EyeLike"), Case(EyeLike(-1, DType.I64), [rand(3, 4)], "EyeLike", {"k": -1, "dtype": 7}),
-    _range(0, 5, 1), _range(1, 8.5, 2.5), _range(5, 0, -2), _range(0, -3, 1), _range(3, 20, 4, dtype=np.int64),
+    Case(EyeLike(), [rand(3, 4)], "EyeLike"),
+    Case(EyeLike(-1, DType.I64), [rand(3, 4)], "EyeLike", {"k": -1, "dtype": 7}),
+    _range(0, 5, 1),
+    _range(1, 8.5, 2.5),
+    _range(5, 0, -2),
+    _range(0, -3, 1),
+    _range(3, 20, 4, dtype=np.int64),
     _range(10, -3, -4, dtype=np.int32),
     Case(ReverseSequence(1, 0), [rand(4, 3, 2), np.array([1, 4, 2])], "ReverseSequence"),
-    Case(ReverseSequence(0, 1), [rand(3, 4), np.array([4, 1, 3])], "ReverseSequence", {"batch_axis": 0, "time_axis": 1}),
-    _col2im((1, 5, 5), (5, 5), (1, 5)), _col2im((1, 9, 4), (4, 4), (3, 3)), _col2im((2, 8, 9), (5, 5), (2, 2), (2, 2)),
-    _col2im((1, 8, 20), (5, 5), (1, 4), None, (0, 1, 0, 1)), _col2im((1, 4, 9), (6, 6), (2, 2), None, None, (2, 2)),
-    _col2im((1, 10, 12), (3, 4, 5), (1, 1, 5), None, None), _col2im((1, 6, 5), (6,), (2,)),
-]  # fmt: skip
+    Case(
+        ReverseSequence(0, 1), [rand(3, 4), np.array([4, 1, 3])], "ReverseSequence", {"batch_axis": 0, "time_axis": 1}
+    ),
+    _col2im((1, 5, 5), (5, 5), (1, 5)),
+    _col2im((1, 9, 4), (4, 4), (3, 3)),
+    _col2im((2, 8, 9), (5, 5), (2, 2), (2, 2)),
+    _col2im((1, 8, 20), (5, 5), (1, 4), None, (0, 1, 0, 1)),
+    _col2im((1, 4, 9), (6, 6), (2, 2), None, None, (2, 2)),
+    _col2im((1, 10, 12), (3, 4, 5), (1, 1, 5), None, None),
+    _col2im((1, 6, 5), (6,), (2,)),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -145,21 +205,44 @@ def test_sizes_with_symbols(op, x, wanted):
 @pytest.mark.parametrize(
     ("op", "shapes"),
     [
-        (Reshape((5, -1)), [(2, 3), None]), (Reshape((-1, -1)), [(2, 3), None]), (Reshape((7,)), [(2, 3), None]),
-        (Reshape((-2, 3)), [(2, 3), None]), (Reshape((0, 0, 0)), [(2, 3), None]), (Reshape(), [(2, 3), None]),
-        (Reshape((-1, 0), True), [(0, 3), None]), (Transpose((0, 0)), [(2, 3)]), (Squeeze((0,)), [(2, 3)]),
-        (Squeeze((4,)), [(1, 3)]), (Unsqueeze((0, 0)), [(2, 3)]), (Unsqueeze((9,)), [(2, 3)]), (Flatten(3), [(2, 3)]),
-        (Concat(0), []), (Concat(0), [(2, 3), (2, 4)]), (Concat(2), [(2, 3)]), (Concat(0), [(2, 3), (3,)]),
-        (Split(0, (1, 2)), [(2, 3)]), (Slice((0,), (1,), (5,)), [(2, 3), None, None]),
-        (Slice((0,), (1,), (0,), (0,)), [(2, 3), None, None]), (Slice((0,), (1,), (0, 1)), [(2, 3), None, None]),
-        (Pad("constant", (1, 1)), [(2, 3), None]), (Pad("constant", (-3, 0, 0, 0)), [(2, 3), None]), (Pad(), [(2, 3), None]),
-        (Expand((3,)), [(2,), None]), (Tile((2,)), [(2, 3), None]), (DepthToSpace(2), [(1, 6, 2, 2)]),
-        (SpaceToDepth(2), [(1, 6, 3, 2)]), (ChannelShuffle(4), [(1, 6)]), (Trilu(), [(3,), None]), (EyeLike(), [(3,)]),
-        (Range(), [(), (1,), ()]), (ReverseSequence(0, 0), [(2, 3), (2,)]), (ReverseSequence(), [(2, 3), (2,)]),
+        (Reshape((5, -1)), [(2, 3), None]),
+        (Reshape((-1, -1)), [(2, 3), None]),
+        (Reshape((7,)), [(2, 3), None]),
+        (Reshape((-2, 3)), [(2, 3), None]),
+        (Reshape((0, 0, 0)), [(2, 3), None]),
+        (Reshape(), [(2, 3), None]),
+        (Reshape((-1, 0), True), [(0, 3), None]),
+        (Transpose((0, 0)), [(2, 3)]),
+        (Squeeze((0,)), [(2, 3)]),
+        (Squeeze((4,)), [(1, 3)]),
+        (Unsqueeze((0, 0)), [(2, 3)]),
+        (Unsqueeze((9,)), [(2, 3)]),
+        (Flatten(3), [(2, 3)]),
+        (Concat(0), []),
+        (Concat(0), [(2, 3), (2, 4)]),
+        (Concat(2), [(2, 3)]),
+        (Concat(0), [(2, 3), (3,)]),
+        (Split(0, (1, 2)), [(2, 3)]),
+        (Slice((0,), (1,), (5,)), [(2, 3), None, None]),
+        (Slice((0,), (1,), (0,), (0,)), [(2, 3), None, None]),
+        (Slice((0,), (1,), (0, 1)), [(2, 3), None, None]),
+        (Pad("constant", (1, 1)), [(2, 3), None]),
+        (Pad("constant", (-3, 0, 0, 0)), [(2, 3), None]),
+        (Pad(), [(2, 3), None]),
+        (Expand((3,)), [(2,), None]),
+        (Tile((2,)), [(2, 3), None]),
+        (DepthToSpace(2), [(1, 6, 2, 2)]),
+        (SpaceToDepth(2), [(1, 6, 3, 2)]),
+        (ChannelShuffle(4), [(1, 6)]),
+        (Trilu(), [(3,), None]),
+        (EyeLike(), [(3,)]),
+        (Range(), [(), (1,), ()]),
+        (ReverseSequence(0, 0), [(2, 3), (2,)]),
+        (ReverseSequence(), [(2, 3), (2,)]),
         (Col2Im((2, 2), (4, 4), (1, 1), (0,) * 4, (1, 1)), [(1, 4, 8)]),
         (Col2Im((2, 2), (4, 4), (1, 1), (0,) * 4, (1, 1)), [(1, 5, 9)]),
     ],
-)  # fmt: skip
+)
 def test_refuses(op, shapes):
     with pytest.raises(TypeMismatch):
         op.infer(*(None if s is None else TensorType(DType.F32, s) for s in shapes))
