@@ -26,10 +26,10 @@ _MOVEMENT: tuple[type[Op], ...] = (
     shape.Tile, shape.Split, shape.Transpose, shape.Flatten, gather.GatherElements, gather.GatherND,
 )  # fmt: skip
 _NUMBERS_ONLY: tuple[type[Op], ...] = (
-    ew.Mod, ew.Pow, ew.Abs, ew.Neg, ew.Sign, ew.Sqrt, ew.Rsqrt, ew.Reciprocal, ew.Exp, ew.Log, ew.Clip, logic.And, logic.Or,
-    logic.Xor, logic.Not, logic.Greater, logic.GreaterOrEqual, logic.Less, logic.LessOrEqual, reduction.ReduceMean, reduction.CumSum,
-    reduction.ArgMax, reduction.ArgMin, reduction.TopK, gather.NonZero, gather.ScatterND, gather.ScatterElements,
-    gather.Compress, shape.Pad,
+    ew.Mod, ew.Pow, ew.Abs, ew.Neg, ew.Sign, ew.Sqrt, ew.Rsqrt, ew.Reciprocal, ew.Exp, ew.Log, ew.Clip, logic.And,
+    logic.Or, logic.Xor, logic.Not, logic.Greater, logic.GreaterOrEqual, logic.Less, logic.LessOrEqual,
+    reduction.ReduceMean, reduction.CumSum, reduction.ArgMax, reduction.ArgMin, reduction.TopK, gather.NonZero,
+    gather.ScatterND, gather.ScatterElements, gather.Compress, shape.Pad,
 )  # fmt: skip
 
 

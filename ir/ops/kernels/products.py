@@ -12,6 +12,13 @@ from ...types import Array, Dim, Shape
 from ..forms import common_dim
 
 
+def matmul(a: Array, b: Array) -> Array:
+    """numpy's matmul, of operands laid out so that BLAS does it: it refuses most views of more than two axes."""
+    if a.ndim > 2 and b.ndim == 2:
+        return np.asarray(np.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1]))
+    return np.asarray(np.matmul(np.ascontiguousarray(a), np.ascontiguousarray(b)))
+
+
 def _terms(equation: str, count: int) -> tuple[list[str], str]:
     """The operands' letters and the result's; '...' is written '.'. Without arrow: the letters met once, sorted."""
     text = equation.replace(" ", "").replace("...", ".")
