@@ -1,6 +1,6 @@
-"""How an operator is declared: once, in a frozen dataclass; everything else is derived from it.
+"""How an operator is declared: once, in an immutable class; everything else is derived from it.
 
-A declaration gives the attributes (the dataclass's fields), the operands (``signature``), the types
+A declaration gives the attributes (annotated names, as in a dataclass), the operands (``signature``), the types
 of the results (``infer``), the numbers (``evaluate``) and the work (``flops``)::
 
     @operator
@@ -19,7 +19,6 @@ The signature is a comma-separated list: ``x`` is required, ``b?`` optional, ``*
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -28,7 +27,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import numpy as np
 
-from .types import Array, DType, Shape, TensorType
+from .types import Array, Dim, DType, Shape, TensorType
 
 Types = Sequence[TensorType | None]
 
@@ -95,7 +94,8 @@ class Op:
         """
         if content.dtype == object and not all(isinstance(d, int) for d in content.flat):
             return None
-        return self.replace(**{name: tuple(content.tolist()) if content.ndim else content.item()})
+        absorbed: Op = self.replace(**{name: tuple(content.tolist()) if content.ndim else content.item()})
+        return absorbed
 
     def refine(
         self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
@@ -108,7 +108,7 @@ class Op:
 
     def replace(self, **changes: Any) -> Any:
         """A copy with other attributes."""
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+        return type(self)(**{**{name: getattr(self, name) for name in self._fields}, **changes})
 
     @classmethod
     @cache
@@ -125,17 +125,59 @@ class Op:
         return tuple(result)
 
     @classmethod
-    @cache
     def attributes(cls) -> tuple[str, ...]:
         """Names of the attributes, in order of declaration."""
-        return tuple(f.name for f in dataclasses.fields(cls)) if dataclasses.is_dataclass(cls) else ()
+        return tuple(cls._fields)
 
-    def __post_init__(self) -> None:
-        for name in self.attributes():
-            value = getattr(self, name)
-            plain = _plain(value)
-            if plain is not value:
-                object.__setattr__(self, name, plain)
+    @classmethod
+    def default(cls, name: str) -> Any:
+        """The default of an attribute, or REQUIRED."""
+        return cls._fields[name]
+
+    # What a frozen dataclass would have. `dataclass` compiles these for every class anew, which for all operators
+    # together takes longer than converting a small model; here they are shared.
+
+    _fields: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        fields = self._fields
+        if len(args) > len(fields):
+            raise TypeError(f"{type(self).__name__} takes {len(fields)} attributes, {len(args)} were given")
+        given = dict(zip(fields, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in fields or name in given:
+                raise TypeError(f"{type(self).__name__}: attribute '{name}' is unknown or given twice")
+            given[name] = value
+        values = self.__dict__
+        for name, default in fields.items():
+            value = given.get(name, default)
+            if value is REQUIRED:
+                raise TypeError(f"{type(self).__name__} needs attribute '{name}'")
+            values[name] = _plain(value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.__dict__ == self.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED = _Required()
+"""Stands for the default of an attribute that has none."""
 
 
 def _plain(value: Any) -> Any:
@@ -152,16 +194,27 @@ def _plain(value: Any) -> Any:
 OPERATORS: dict[str, type[Op]] = {}
 """Every declared operator by its class's name (for the text form and the support table only)."""
 
-_T = TypeVar("_T", bound=type[Op])
+_O = TypeVar("_O", bound=Op)
 
 
 @dataclass_transform(frozen_default=True)
-def operator(cls: _T) -> _T:
-    """Declare an operator: make the class a frozen dataclass and enter it in OPERATORS."""
-    made = dataclass(frozen=True)(cls)
+def form(cls: type[_O]) -> type[_O]:
+    """Make the annotated names of a class its attributes: for the bases that several operators share."""
+    fields = dict(cls._fields)
+    for name, annotation in cls.__dict__.get("__annotations__", {}).items():  # noqa: RUF063  inspect is slow to import
+        if not str(annotation).startswith("ClassVar"):
+            fields[name] = cls.__dict__.get(name, REQUIRED)
+    cls._fields = fields
+    return cls
+
+
+@dataclass_transform(frozen_default=True)
+def operator(cls: type[_O]) -> type[_O]:
+    """Declare an operator: make its annotated names attributes, and enter it in OPERATORS."""
+    made = form(cls)
     if made.__name__ in OPERATORS:
         raise TypeError(f"operator {made.__name__} is declared twice")
-    if not made.__doc__ or made.__doc__.startswith(f"{made.__name__}("):
+    if not cls.__dict__.get("__doc__"):
         raise TypeError(f"operator {made.__name__} has no docstring")
     OPERATORS[made.__name__] = made
     return made
@@ -182,7 +235,7 @@ def broadcast(*shapes: Shape) -> Shape:
     A symbol against a number greater than one becomes that number: at run time it must be it, or 1.
     """
     rank = max(map(len, shapes))
-    result = []
+    result: list[Dim] = []
     for axis in range(rank):
         dims = {s[axis - rank + len(s)] for s in shapes if axis - rank + len(s) >= 0} - {1}
         numbers = {d for d in dims if isinstance(d, int)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -67,7 +68,7 @@ def _graph(tree: Any) -> Graph:
     graph = Graph(json.loads(name))
     known: dict[str, Value] = {}
     for line in lines:
-        _LINES[line.data](graph, known, *line.children)
+        _LINES[str(line.data)](graph, known, *line.children)
     return graph
 
 
@@ -104,7 +105,7 @@ def _result(graph: Graph, known: dict[str, Value], name: Any, value: Any) -> Non
     graph.add_output(known[_name(value)], json.loads(name))
 
 
-_LINES = {"input": _input, "const": _const, "node": _node, "result": _result}
+_LINES: dict[str, Callable[..., None]] = {"input": _input, "const": _const, "node": _node, "result": _result}
 
 
 def _children(tree: Any) -> list[Any]:

@@ -16,7 +16,6 @@ base64 of their little-endian bytes (``constants="full"``) or elided as their si
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 import re
@@ -55,7 +54,7 @@ def format_op(op: Op, *, constants: Constants = "short", indent: int = 0) -> str
     parts = []
     for name in op.attributes():
         value = getattr(op, name)
-        if value != _default(type(op), name):
+        if value != op.default(name):
             parts.append(f"{name}={_attribute(value, constants, indent)}")
     return f"{type(op).__name__}({', '.join(parts)})"
 
@@ -83,11 +82,6 @@ def _lines(graph: Graph, constants: Constants, indent: int) -> Iterator[str]:
     for name, value in zip(graph.output_names, graph.outputs, strict=True):
         yield f"{pad}  return {json.dumps(name)} = {format_name(value)}"
     yield f"{pad}}}"
-
-
-def _default(op: type[Op], name: str) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(op)}  # type: ignore[arg-type]
-    return fields[name].default
 
 
 def _attribute(value: Any, constants: Constants, indent: int) -> str:

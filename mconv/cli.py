@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+# numpy starts a thread a core as it is imported; the command multiplies no matrices that would pay for them
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import click
 
 from . import __version__
@@ -133,15 +136,14 @@ def convert(
 
     The files appear only when the comparison has passed; an error leaves nothing behind.
     """  # fmt: skip
-    from . import driver, tables
-    from .feeds import read_npz
+    from . import driver
 
     with _progress(quiet) as progress:
         result = driver.convert(
             model,
             driver.Options(
                 **options,
-                inputs=None if inputs is None else read_npz(inputs),
+                inputs=_read_inputs(inputs),
                 trace=(lambda event: click.echo(event)) if trace_passes else None,
                 progress=progress,
             ),
@@ -149,7 +151,9 @@ def convert(
     if report is not None:
         _write_report(report, result.to_json())
     if not quiet:
-        tables.show_result(result)
+        from .tables import show_result
+
+        show_result(result)
 
 
 @cli.command()
@@ -207,15 +211,22 @@ def verify(reference: Path, candidate: Path, inputs: Path | None, as_json: bool,
 
     from . import api, tables
     from .driver import mismatch
-    from .feeds import read_npz
 
-    found = api.verify(reference, candidate, inputs=None if inputs is None else read_npz(inputs), **options)
+    found = api.verify(reference, candidate, inputs=_read_inputs(inputs), **options)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
     else:
         tables.show_verification(found)
     if not found.passed:
         raise mismatch(found)
+
+
+def _read_inputs(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    from .feeds import read_npz
+
+    return read_npz(path)
 
 
 def _write_report(path: Path, text: str) -> None:

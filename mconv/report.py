@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -98,10 +96,14 @@ class Result:
 
     def to_json(self) -> str:
         """The report as JSON text."""
+        import json
+
         return json.dumps(self.as_dict(), indent=2) + "\n"
 
 
 def _file(path: Path) -> dict[str, Any]:
+    import hashlib
+
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}

@@ -154,8 +154,9 @@ def serve() -> None:
 
 
 def _run_onnx(files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
-    import onnxruntime
+    import onnxruntime as package
 
+    onnxruntime: Any = package
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from ..op import Op, Types, expect, numel, operator, same_dtype
+from ..op import Op, Types, expect, form, numel, operator, same_dtype
 from ..types import UNKNOWN, Array, DType, TensorType
 from .forms import Results, common_dim, expect_dim, expect_length, given, in_f32
 from .kernels import regions, windows
 from .window import slid, spread
 
 
-@dataclass(frozen=True)
+@form
 class _Pool(Op):
     """One result element for each place of the window."""
 

@@ -8,10 +8,9 @@ The reverse direction runs each sequence from its end; its results stand at the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
-from ..op import Op, Types, expect, numel, operator, same_dtype
+from ..op import Op, Types, expect, form, numel, operator, same_dtype
 from ..types import Array, TensorType
 from .activation import Sigmoid
 from .elementwise import Tanh
@@ -21,7 +20,7 @@ from .kernels import cells
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 
 
-@dataclass(frozen=True)
+@form
 class _Recurrent(Op):
     """What the three have in common."""
 

@@ -6,17 +6,16 @@ Axes in attributes are not negative. ``axes=()`` reduces nothing; all axes are w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..op import Op, Types, expect, numel, operator
+from ..op import Op, Types, expect, form, numel, operator
 from ..types import UNKNOWN, Array, DType, TensorType
 from .forms import Results, Unary, expect_axis, expect_float, given, in_f32
 
 
-@dataclass(frozen=True)
+@form
 class _Reduction(Op):
     """``keepdims`` leaves the reduced axes with size one."""
 
@@ -179,7 +178,7 @@ def greatest(dtype: np.dtype[Any]) -> Any:
 # Along one axis ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@form
 class _ArgExtreme(Op):
     """i64 indices along ``axis``."""
 
@@ -269,7 +268,7 @@ class TopK(Op):
         return 0 if x is None else numel(x)
 
 
-@dataclass(frozen=True)
+@form
 class _Cumulative(Unary):
     """Runs along ``axis``; ``reverse`` from its end; ``exclusive`` leaves each element itself out."""
 
@@ -323,7 +322,7 @@ class CumProd(_Cumulative):
         return self.run(x, axis, np.cumprod, 1)
 
 
-@dataclass(frozen=True)
+@form
 class _Softmax(Unary):
     """Along ``axis``; x's type comes back."""
 

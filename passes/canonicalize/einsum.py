@@ -21,8 +21,10 @@ def name_matmul(m: Match, add: Add) -> Value:
     batch = out[:-2]
     m.require(left[:-2] == right[:-2] == batch, "no equal leading batch")
     rows, columns = out[-2:]
-    (inner,) = (set(left[-2:]) & set(right[-2:])) or " "
-    m.require(inner not in (rows, columns, " "), "no inner letter")
+    shared = set(left[-2:]) & set(right[-2:])
+    m.require(len(shared) == 1, "no inner letter")
+    inner = shared.pop()
+    m.require(inner not in (rows, columns), "no inner letter")
     a, b = m.root.inputs
     rank = len(out)
     swap = (*range(rank - 2), rank - 1, rank - 2)

@@ -75,8 +75,10 @@ def slice_before_reshape(m: Match, add: Add) -> Value:
     source = _same_start(x, whole, axis)
     m.require(source is not None, "the cut axis is not the outermost part of an axis of x")
     assert source is not None
-    inner = x[source] // whole[axis] if isinstance(whole[axis], int) else 0  # type: ignore[operator]
-    m.require(isinstance(inner, int) and inner > 0 and inner * whole[axis] == x[source], "no whole parts")  # type: ignore[operator]
+    size, parts = m["x"].type.static_shape[source], whole[axis]
+    m.require(isinstance(parts, int) and parts > 0 and size % parts == 0, "no whole parts")
+    assert isinstance(parts, int)
+    inner = size // parts
     part = add(Slice((start * inner,), (end * inner,), (source,), (1,)), m["x"])
     return add(reshape_to(part.type, m.root.result.type.shape), part)
 
@@ -108,11 +110,17 @@ class JoinSlices:
                 count += 1
         return count
 
-    def _join(self, graph: Graph, value: Value, axis: int, parts: list[tuple[int, int, Node]], context: Context) -> None:
+    def _join(
+        self, graph: Graph, value: Value, axis: int, parts: list[tuple[int, int, Node]], context: Context
+    ) -> None:
         first = parts[0][2]
         names = [part.result.name for _, _, part in parts]
         split = graph.add(
-            Split(axis, tuple(end - start for start, end, _ in parts)), [value], origin=first.origin, at=first, name=names[0]
+            Split(axis, tuple(end - start for start, end, _ in parts)),
+            [value],
+            origin=first.origin,
+            at=first,
+            name=names[0],
         )
         for result, (_, _, part) in zip(split.results, parts, strict=True):
             graph.replace(part.result, result)

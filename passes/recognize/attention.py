@@ -70,7 +70,9 @@ def _mask_of_four(m: Match, add: Add, mask: Value, lead: Shape, merged: tuple[in
     if len(shape) <= 3:
         return mask
     outer = shape[:-3]
-    m.require(all(d == 1 for d in outer) or outer == lead[len(lead) - 1 - len(outer) : -1], "the mask broadcasts batches")
+    m.require(
+        all(d == 1 for d in outer) or outer == lead[len(lead) - 1 - len(outer) : -1], "the mask broadcasts batches"
+    )
     m.require(len(outer) == len(lead) - 1 or prod(outer) == 1, "the mask broadcasts batches")
     return add(Reshape((prod(outer), *shape[-3:])), mask)
 
@@ -130,9 +132,7 @@ def _leads_to_product(value: Value) -> bool:
     return False
 
 
-def _through_reshape(
-    m: Match, add: Add, inner: Value, outer: Value, masks: list[Value]
-) -> tuple[Value, list[Value]]:
+def _through_reshape(m: Match, add: Add, inner: Value, outer: Value, masks: list[Value]) -> tuple[Value, list[Value]]:
     """The value above a Reshape that adds or drops a leading one, and the masks as seen from there."""
     a, b = inner.type.shape, outer.type.shape
     if a == (1, *b):
