@@ -11,7 +11,7 @@ from mconv.ir import Graph, Node, Value
 from mconv.ir.types import Array, Shape, Symbol
 
 from ..base import Refused
-from .shapes import default_form, fits, mat_shape
+from .shapes import apart, default_form, fits, mat_shape
 
 Param = int | float | tuple[int, ...] | tuple[float, ...]
 EXACT_INTEGERS = 1 << 24
@@ -86,6 +86,12 @@ class Net:
         if not fits(shape):
             raise Refused(f"%{value.name} has {len(shape)} axes, a Mat four at most", code="MC322")
         return self.shaped(value, shape)
+
+    def current(self, value: Value, axes: Sequence[int]) -> tuple[Shape, tuple[int, ...]] | None:
+        """The form in which a computed value is held, and which dimensions these axes are; None if merged."""
+        blob = self._held.get(value)
+        places = None if blob is None else apart(value.type.shape, blob.shape, axes)
+        return None if blob is None or places is None else (blob.shape, places)
 
     def shaped(self, value: Value, shape: Shape) -> Blob:
         """The value as a Mat of that shape (of as many elements), through a Reshape layer where it must be."""
@@ -183,7 +189,9 @@ class Net:
         return outputs
 
 
-def numbers(source: Array, *, tagged: bool, make: Callable[[], Array] | None = None) -> Weight:
+def numbers(
+    source: Array, *, tagged: bool, make: Callable[[], Array] | None = None, count: int | None = None
+) -> Weight:
     """A weight of the numbers of ``source``; ``make`` gives them rearranged, when they are written.
 
     Raises Refused where float32 cannot hold them: integers beyond 2^24, infinities and doubles that become one.
@@ -194,7 +202,7 @@ def numbers(source: Array, *, tagged: bool, make: Callable[[], Array] | None = N
             raise Refused(f"a constant holds {max(-least, greatest)}; floats are exact up to 2^24", code="MC324")
     if source.dtype == np.float64 and source.size and np.abs(source[np.isfinite(source)]).max(initial=0) > 3.4e38:
         raise Refused("a constant holds numbers beyond the range of float32", code="MC324")
-    return Weight(make if make is not None else source, int(source.size), tagged)
+    return Weight(make if make is not None else source, int(source.size) if count is None else count, tagged)
 
 
 def input_params(shape: Shape) -> dict[int, Param]:

@@ -58,6 +58,19 @@ def grouping(shape: Shape, form: Shape) -> list[list[int]] | None:
     return groups if axis == len(shape) else None
 
 
+def apart(shape: Shape, form: Shape, axes: Sequence[int]) -> tuple[int, ...] | None:
+    """The dimensions of ``form`` that are these axes and nothing else; None where they are merged with others."""
+    groups = grouping(shape, form)
+    if groups is None:
+        return None
+    places = {axis: place for place, group in enumerate(groups) for axis in group}
+    for axis in axes:
+        if any(other != axis and shape[other] != 1 for other in groups[places[axis]]):
+            return None
+    result = tuple(places[axis] for axis in axes)
+    return result if len(set(result)) == len(result) else None
+
+
 def merge(shape: Shape, kinds: Sequence[Hashable]) -> tuple[Shape, list[Hashable]]:
     """Merge neighbouring axes of equal kind, dropping axes of size 1; the merged shape and its kinds."""
     dims: list[Dim] = []

@@ -185,7 +185,7 @@ def _weight(weight: Weight, fp16: bool) -> Iterator[Chunk]:
 
 
 def _converted(array: Array, dtype: np.dtype[np.floating]) -> Iterator[Chunk]:
-    flat = array.reshape(-1)  # a copy only where the array is no contiguous view
+    flat = np.ascontiguousarray(array).reshape(-1)  # a copy only where the array is no contiguous view
     if flat.dtype == dtype:
         if flat.size:
             yield flat.data.cast("B")

@@ -57,13 +57,24 @@ def aligned(net: Net, values: Sequence[Value], result: Value) -> tuple[list[Blob
     for form in _forms(net, values, padded, full):
         shapes = [_in_form(shape, full, form) for shape in padded]
         if all(shape is not None for shape in shapes):
-            return [net.shaped(v, s) for v, s in zip(values, shapes, strict=True) if s is not None], form
+            return [_channelwise(net, v, s, form) for v, s in zip(values, shapes, strict=True) if s is not None], form
     kinds = list(zip(*([dim == 1 for dim in shape] for shape in padded), strict=True))
     form, kept = merge(full, kinds)
     if not fits(form):
         raise Refused(f"it broadcasts over {len(form)} axes that do not merge, a Mat has four at most", code="MC322")
     narrow = [tuple(1 if kind[i] else dim for dim, kind in zip(form, kept, strict=True)) for i in range(len(values))]  # type: ignore[index]
     return [net.shaped(v, s) for v, s in zip(values, narrow, strict=True)], form
+
+
+def _channelwise(net: Net, value: Value, shape: Shape, form: Shape) -> Blob:
+    """The value in that shape. What is held as [C] need not become [C, 1, 1]: ncnn aligns a vector at the channels.
+
+    (It looks there first, so that this holds also where rows are as long as there are channels.)
+    """
+    blob = None if value.data is not None else net.blob(value)
+    if blob is not None and len(form) > 2 and shape == (form[0], *(1,) * (len(form) - 1)) and blob.shape == form[:1]:
+        return blob
+    return net.shaped(value, shape)
 
 
 def _forms(net: Net, values: Sequence[Value], padded: Sequence[Shape], full: Shape) -> list[Shape]:

@@ -74,6 +74,10 @@ def convolution(node: Node, net: Net) -> None:
         _inner_product(node, net)
         return
     strides, pads, dilations = op.strides, op.pads, op.dilations
+    taps = live_taps(op, x.type.shape[2:], kernel) if w.data is not None else [(0, k) for k in kernel]
+    pads = _pads_of(taps, pads, kernel, dilations)
+    kernel = tuple(end - start for start, end in taps)
+    size = math.prod((*w.type.static_shape[:2], *kernel))
     batched = x.type.shape[0] != 1
     if batched:
         kernel, strides, dilations = (1, *kernel), (1, *strides), (1, *dilations)
@@ -81,7 +85,7 @@ def convolution(node: Node, net: Net) -> None:
         pads = (0, *pads[:half], 0, *pads[half:])
     axes = len(kernel)
     blob = _channels_first(net, x) if batched else net.held(x)
-    params = _conv_params(op, axes, w, node.operand("b") is not None)
+    params = _conv_params(op, axes, w, node.operand("b") is not None) | {6: size}
     params |= window_params(kernel, strides, pads, dilations)
     dynamic = w.data is None
     if axes <= 2:
@@ -90,7 +94,8 @@ def convolution(node: Node, net: Net) -> None:
     if dynamic:
         inputs += [net.shaped(v, v.type.shape) for v in node.inputs[1:]]
     else:
-        weights = _weights(node, lambda: w.constant)
+        kept = (slice(None), slice(None), *(slice(start, end) for start, end in taps))
+        weights = _weights(node, lambda: w.constant[kept], size)
     shape = _result_shape(node.result, batched)
     kinds = _CONV if op.groups == 1 else _CONV_GROUPS
     result = net.layer(kinds[axes], inputs, shape, _sorted(params), weights, suffix="batch" if batched else "")
@@ -99,8 +104,7 @@ def convolution(node: Node, net: Net) -> None:
 
 def _conv_params(op: Conv, axes: int, w: Value, bias: bool) -> dict[int, Param]:
     kind, numbers_ = fused(op.activation)
-    size = math.prod(w.type.static_shape)
-    params: dict[int, Param] = {0: w.type.static_shape[0], 5: int(bias), 6: size, 9: kind, 10: numbers_, 18: 0.0}
+    params: dict[int, Param] = {0: w.type.static_shape[0], 5: int(bias), 9: kind, 10: numbers_, 18: 0.0}
     if op.groups != 1:
         params[7] = op.groups
     if axes == 2:
@@ -108,9 +112,41 @@ def _conv_params(op: Conv, axes: int, w: Value, bias: bool) -> dict[int, Param]:
     return params
 
 
-def _weights(node: Node, make: Callable[[], Array]) -> list[Weight]:
+def live_taps(op: Conv, spatial: Shape, kernel: Sequence[int]) -> list[tuple[int, int]]:
+    """For each axis the taps (first, and one after the last) that ever read an element and not only padding.
+
+    A dilated kernel that reaches beyond a small image multiplies zeros most of the time: a 3x3 kernel of dilation 24
+    on 14 elements is a 1x1 kernel.
+    """
+    taps = []
+    for axis, (size, k) in enumerate(zip(spatial, kernel, strict=True)):
+        begin, end, step, stride = op.pads[axis], op.pads[len(kernel) + axis], op.dilations[axis], op.strides[axis]
+        if not isinstance(size, int):
+            taps.append((0, k))
+            continue
+        count = (size + begin + end - (k - 1) * step - 1) // stride + 1
+        places = [range(tap * step - begin, tap * step - begin + count * stride, stride) for tap in range(k)]
+        live = [tap for tap, reads in enumerate(places) if any(0 <= place < size for place in (reads or ()))]
+        dead = (live[0], k - 1 - live[-1]) if live else (0, 0)
+        # a dead tap goes with the padding that it reads; where there is less padding than that, it stays
+        first, last = min(dead[0], begin // step), min(dead[1], end // step)
+        taps.append((first, k - last))
+    return taps
+
+
+def _pads_of(
+    taps: Sequence[tuple[int, int]], pads: Sequence[int], kernel: Sequence[int], dilations: Sequence[int]
+) -> tuple[int, ...]:
+    """The pads once the taps at both ends are gone."""
+    axes = len(kernel)
+    begins = [pads[i] - taps[i][0] * dilations[i] for i in range(axes)]
+    ends = [pads[axes + i] - (kernel[i] - taps[i][1]) * dilations[i] for i in range(axes)]
+    return (*begins, *ends)
+
+
+def _weights(node: Node, make: Callable[[], Array], count: int | None = None) -> list[Weight]:
     w, b = node.inputs[1], node.operand("b")
-    result = [numbers(w.constant, tagged=True, make=make)]
+    result = [numbers(w.constant, tagged=True, make=make, count=count)]
     if b is not None:
         result.append(numbers(b.constant, tagged=False))
     return result

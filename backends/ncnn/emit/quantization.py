@@ -48,7 +48,7 @@ def _form(node: Node, net: Net) -> tuple[Blob, int]:
     x = node.inputs[0]
     if node.op.axis is None or node.inputs[1].constant.size == 1:
         return net.blob(x), 0
-    form, axis = axis_form(x, node.op.axis)
+    form, axis = axis_form(net, x, node.op.axis)
     return net.shaped(x, form), axis
 
 

@@ -60,8 +60,11 @@ def reduction_layer(
     return net.layer("Reduction", [x], shape, params, suffix=suffix)
 
 
-def axis_form(x: Value, axis: int) -> tuple[Shape, int]:
-    """A Mat shape in which ``axis`` is a dimension of its own, and that dimension."""
+def axis_form(net: Net, x: Value, axis: int) -> tuple[Shape, int]:
+    """A Mat shape in which ``axis`` is a dimension of its own, and that dimension; best the one in which x is held."""
+    current = net.current(x, [axis])
+    if current is not None:
+        return current[0], current[1][0]
     shape = x.type.shape
     held = mat_shape(shape)
     dropped = x.type.rank - len(held)
@@ -77,7 +80,7 @@ def reduced_form(node: Node) -> tuple[Shape, tuple[int, ...]]:
     held = mat_shape(x.type.shape)
     dropped = x.type.rank - len(held)
     if fits(held) and all(axis >= dropped for axis in axes):
-        return held, tuple(axis - dropped for axis in axes)
+        return held, tuple(sorted(axis - dropped for axis in axes))
     form, kinds = merge(x.type.shape, [axis in axes for axis in range(x.type.rank)])
     return form, tuple(i for i, reduced in enumerate(kinds) if reduced)
 
@@ -94,7 +97,7 @@ def axes_known(node: Node) -> bool | str:
 def reduce(node: Node, net: Net) -> None:
     """Reduction; the mean or maximum of whole channels is a global Pooling."""
     x, kind = node.inputs[0], _KINDS.get(type(node.op), LOG_SUM_EXP)
-    form, axes = reduced_form(node)
+    form, axes = net.current(x, sorted(node.op.axes)) or reduced_form(node)  # type: ignore[attr-defined]
     blob = net.shaped(x, form)
     if not axes or (all(form[axis] == 1 for axis in axes) and type(node.op) in (ReduceSum, ReduceMean, ReduceMax)):
         _reduce_nothing(node, net, blob)
@@ -127,7 +130,7 @@ def softmax(node: Node, net: Net) -> None:
     """Softmax."""
     assert isinstance(node.op, Softmax)
     x = node.inputs[0]
-    form, axis = axis_form(x, node.op.axis) if x.type.rank else ((1,), 0)
+    form, axis = axis_form(net, x, node.op.axis) if x.type.rank else ((1,), 0)
     net.give(node.result, net.layer("Softmax", [net.shaped(x, form)], form, {0: axis, 1: 1}))
 
 
@@ -136,7 +139,7 @@ def log_softmax(node: Node, net: Net) -> None:
     """x - max - ln(sum of e^(x - max))."""
     assert isinstance(node.op, LogSoftmax)
     x = node.inputs[0]
-    form, axis = axis_form(x, node.op.axis) if x.type.rank else ((1,), 0)
+    form, axis = axis_form(net, x, node.op.axis) if x.type.rank else ((1,), 0)
     blob = net.shaped(x, form)
     greatest = reduction_layer(net, blob, MAX, (axis,), keepdims=True, suffix="max")
     less = binary_layer(net, blob, greatest, SUB, form, suffix="less")
@@ -155,7 +158,7 @@ def arg_extreme(node: Node, net: Net) -> None:
     """The least place once all others are moved n away; for the last extreme the greatest, all others moved -n."""
     op, x = node.op, node.inputs[0]
     assert isinstance(op, ArgMax | ArgMin)
-    form, axis = axis_form(x, op.axis)
+    form, axis = axis_form(net, x, op.axis)
     size = form[axis]
     if not isinstance(size, int):
         raise Refused("the size along its axis must be known", code="MC323", hint="--input-shape")
@@ -187,7 +190,7 @@ def running_sum(node: Node, net: Net) -> None:
     op, x = node.op, node.inputs[0]
     assert isinstance(op, CumSum)
     assert op.axis is not None
-    form, axis = axis_form(x, op.axis)
+    form, axis = axis_form(net, x, op.axis)
     blob = net.shaped(x, form)
     if op.reverse:
         blob = flip(net, blob, (axis,), suffix="flip")

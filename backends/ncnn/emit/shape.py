@@ -125,11 +125,23 @@ def _wide(group: Sequence[int], shape: Shape) -> bool:
 # Concat, Split, Slice ------------------------------------------------------------------------------------
 
 
+def _concat_form(node: Node, net: Net) -> tuple[Shape, int]:
+    """The result's Mat shape and the dimension to join: as the first operand is held, if its form allows."""
+    assert isinstance(node.op, Concat)
+    axis, total = node.op.axis, node.result.type.shape[node.op.axis]
+    for value in node.inputs:
+        current = net.current(value, [axis])
+        if current is not None and value.type.shape[axis] != 1:
+            form, (place,) = current
+            return (*form[:place], total, *form[place + 1 :]), place
+    return axis_form(net, node.result, axis)
+
+
 @ncnn.emits(Concat)
 def concatenate(node: Node, net: Net) -> None:
     """Concat along a dimension of the result's Mat."""
     assert isinstance(node.op, Concat)
-    form, axis = axis_form(node.result, node.op.axis)
+    form, axis = _concat_form(node, net)
     blobs = []
     for value in node.inputs:
         own = value.type.shape[node.op.axis]
@@ -144,7 +156,7 @@ def split(node: Node, net: Net) -> None:
     """Slice."""
     assert isinstance(node.op, Split)
     x = node.inputs[0]
-    form, axis = axis_form(x, node.op.axis)
+    form, axis = axis_form(net, x, node.op.axis)
     if len(node.op.sizes) == 1:
         net.alias(node.result, x)
         return
@@ -215,6 +227,9 @@ def slice_(node: Node, net: Net) -> None:
     plain = {axis: (start, end) for axis, start, end, step in slices if step == 1}
     if plain:
         form, places = touched_form(x, list(plain))
+        current = net.current(x, list(plain))
+        if current is not None:
+            form, places = current[0], dict(zip(plain, current[1], strict=True))
         ranges, cropped = {}, list(form)
         for axis, (start, end) in plain.items():
             shape[axis] = node.result.type.shape[axis]
