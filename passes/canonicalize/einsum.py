@@ -20,7 +20,7 @@ def name_matmul(m: Match, add: Add) -> Value:
     m.require(all(len(set(letters)) == len(letters) for letters in (left, right, out)), "a repeated letter")
     batch = out[:-2]
     m.require(left[:-2] == right[:-2] == batch, "no equal leading batch")
-    rows, columns = out[-2:]
+    rows, columns = out[-2], out[-1]
     shared = set(left[-2:]) & set(right[-2:])
     m.require(len(shared) == 1, "no inner letter")
     inner = shared.pop()

@@ -13,8 +13,10 @@ from mconv.ir.ops import (
     Expand,
     Flatten,
     Gather,
+    MaxPool,
     Mul,
     Pad,
+    Quantize,
     Reshape,
     Resize,
     Slice,
@@ -287,3 +289,16 @@ def repeat_for_nearest(m: Match, add: Add) -> Value:
 
 def _only(values: tuple[float, ...] | None, axes: tuple[int, ...] | None, axis: int) -> tuple[float, ...] | None:
     return None if values is None or axes is None else (values[axes.index(axis)],)
+
+
+@decompose(MaxPool, Reshape, Transpose, Slice, Squeeze, Unsqueeze, Flatten, Split)
+def before_quantize(m: Match, add: Add) -> tuple[Value, ...]:
+    """Movement and MaxPool of Quantize(x) are Quantize of the same of x: rounding keeps the order of numbers."""
+    x = m["x"]
+    node = x.producer
+    m.require(node is not None and isinstance(node.op, Quantize), "its operand is not quantized just before")
+    assert node is not None
+    source, scale = node.inputs[:2]
+    m.require(scale.type.numel == 1, "a scale for each element of an axis")
+    m.require(scale.data is not None and np.all(scale.data > 0), "a scale that is not positive")
+    return tuple(add(node.op, result, *node.operands[1:]) for result in add.all(m.root.op, source))

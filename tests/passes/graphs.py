@@ -72,7 +72,9 @@ class Refusing:
     name = "test"
     max_rank = 4
 
-    def __init__(self, *ops: type[Op], activations: Sequence[type[Op]] = (), when: Callable[[Node], bool] | None = None):
+    def __init__(
+        self, *ops: type[Op], activations: Sequence[type[Op]] = (), when: Callable[[Node], bool] | None = None
+    ):
         self.ops, self.activations, self.when = ops, tuple(activations), when
 
     def refusal(self, node: Node) -> str | None:

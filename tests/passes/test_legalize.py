@@ -159,3 +159,17 @@ def test_integers_are_not_taken_for_floats() -> None:
     target = Refusing(o.Expand)
     rewritten(graph, [LEGALIZE], target)
     assert kinds(graph) == ["Expand"]
+
+
+def test_a_pool_of_integers_moves_before_their_quantization() -> None:
+    def make(b: B) -> Value:
+        scale, zero = b.n(0.05), b.constant(np.int8(3))
+        quantized = b.add(o.Quantize(DType.I8), b.x(1, 2, 6, 6), scale, zero)
+        pooled = b.add(o.MaxPool((2, 2), (2, 2), (0,) * 4, (1, 1)), quantized)
+        return b.add(o.Dequantize(), pooled, scale, zero)
+
+    graph = build(make)
+    rewritten(
+        graph, [LEGALIZE], Refusing(when=lambda n: isinstance(n.op, o.MaxPool) and n.inputs[0].type.dtype is DType.I8)
+    )
+    assert kinds(graph) == ["MaxPool", "Quantize", "Dequantize"]

@@ -308,9 +308,7 @@ def test_what_is_left(name: str) -> None:
 def test_refusals_carry_their_reason() -> None:
     graph = build(lambda b: (lambda y: [norm(b, y), y])(conv(b, b.x(1, 4, 6, 6), 8)))
     events = rewritten(graph, pipeline.simplify())
-    assert any(
-        e.rule == "fold_batchnorm_into_product" and e.refusal == "its result is read elsewhere" for e in events
-    )
+    assert any(e.rule == "fold_batchnorm_into_product" and e.refusal == "its result is read elsewhere" for e in events)
 
 
 @pytest.mark.parametrize("activation", [o.Relu(), o.Clip(0.0, 6.0), o.LeakyRelu(0.2), o.HardSwish(), o.Sigmoid()])
