@@ -73,16 +73,16 @@ def _disagreement(node: Node, what: str) -> InternalError:
 def _check_feeds(graph: Graph, feeds: Mapping[str, Array]) -> None:
     names = {v.name for v in graph.inputs}
     hint = f"one of {', '.join(sorted(names))}"
-    problems = [Problem("MC110", f"there is no input '{name}'", hint=hint) for name in sorted(feeds.keys() - names)]
+    problems = [Problem("MC113", f"there is no input '{name}'", hint=hint) for name in sorted(feeds.keys() - names)]
     sizes: dict[Symbol, int] = {}
     for value in graph.inputs:
         if value.name not in feeds:
-            problems.append(Problem("MC111", f"input '{value.name}' is not given", types=str(value.type)))
+            problems.append(Problem("MC113", f"input '{value.name}' is not given", types=str(value.type)))
             continue
         array = np.asarray(feeds[value.name])
         if array.dtype != value.type.dtype.numpy or array.ndim != value.type.rank:
             what = f"input '{value.name}' is {array.dtype}{list(array.shape)}"
-            problems.append(Problem("MC112", what, types=str(value.type)))
+            problems.append(Problem("MC113", what, types=str(value.type)))
             continue
         for dim, size in zip(value.type.shape, array.shape, strict=True):
             if size != (sizes.setdefault(dim, size) if isinstance(dim, Symbol) else dim):

@@ -9,7 +9,7 @@ from mconv.ir.interpreter import evaluate
 from mconv.ir.op import TypeMismatch
 from mconv.ir.ops import Conv, ConvInteger, ConvTranspose, DeformConv, Relu
 from mconv.ir.ops.kernels import convolve
-from mconv.ir.types import DType, Symbol, TensorType
+from mconv.ir.types import UNKNOWN, DType, Symbol, TensorType
 
 from .data import integers, rand, uniform
 from .oracle import Case, check
@@ -137,6 +137,14 @@ def test_sizes_with_symbols():
     x, w = TensorType(DType.F32, (n, 3, h, 32)), TensorType(DType.F32, (8, 3, 3, 3))
     assert Conv((1, 1), (1, 1, 1, 1), (1, 1)).infer(x, w, None)[0].shape == (n, 8, h, 32)
     assert Conv((2, 2), (1, 1, 1, 1), (1, 1)).infer(x, w, None)[0].shape == (n, 8, Symbol("(h+1)//2"), 16)
+
+
+def test_kernel_of_a_symbol():
+    x, w = TensorType(DType.F32, (1, 3, 8, 8)), TensorType(DType.F32, (3, 3, Symbol("k"), 3))
+    for op in (Conv((1, 1), (0,) * 4, (1, 1)), ConvTranspose((1, 1), (0,) * 4, (1, 1))):
+        (y,) = op.infer(x, w, None)
+        assert y.shape[2] == UNKNOWN
+        assert op.flops((x, w), (y,)) == 0
 
 
 def test_work_of_a_convolution():

@@ -7,7 +7,7 @@ import pytest
 
 from mconv.ir.op import TypeMismatch
 from mconv.ir.ops import AveragePool, LpPool, MaxPool, MaxPoolIndices, MaxRoiPool, MaxUnpool, RoiAlign
-from mconv.ir.types import DType, Symbol, TensorType
+from mconv.ir.types import UNKNOWN, DType, Symbol, TensorType
 
 from .data import integers, rand, uniform
 from .oracle import Case, check
@@ -133,6 +133,17 @@ def test_ceil_mode_of_a_symbol():
     x = TensorType(DType.F32, (1, 2, Symbol("h"), 7))
     op = MaxPool((3, 3), (2, 2), (0,) * 4, (1, 1), True)
     assert op.infer(x)[0].shape == (1, 2, Symbol("h//2"), 3)
+
+
+def test_ceil_mode_of_a_symbol_whose_last_window_may_not_count():
+    x = TensorType(DType.F32, (1, 2, Symbol("h"), 7))
+    assert MaxPool((2, 2), (3, 3), (0,) * 4, (1, 1), True).infer(x)[0].shape == (1, 2, UNKNOWN, 3)
+
+
+def test_unpooled_shape_of_an_operand():
+    x, i = TensorType(DType.F32, (1, 2, 3, 3)), TensorType(DType.I64, (1, 2, 3, 3))
+    op = MaxUnpool((2, 2), (2, 2), (0,) * 4)
+    assert op.infer(x, i, TensorType(DType.I64, (4,)))[0].shape == (UNKNOWN,) * 4
 
 
 @pytest.mark.parametrize("op", [MaxPool((3,), (1, 1), (0,) * 4, (1, 1)), MaxPool((9, 9), (1, 1), (0,) * 4, (1, 1))])

@@ -183,6 +183,13 @@ N, H, W = Symbol("n"), Symbol("h"), Symbol("w")
         (Reshape((0, -1, 3)), (N, H, W, 3), (N, Symbol("w*h"), 3)),
         (Reshape((-1, 3)), (N, 3), (N, 3)),
         (Reshape((-1, 4)), (N, 3), (Symbol("(n*3)//4"), 4)),
+        (Reshape((0, -1, 4)), (N, Symbol("h*12"), 3), (N, Symbol("h*9"), 4)),
+        (Reshape((-1, 6)), (Symbol("(h+1)*4"), 3), (Symbol("(h+1)*2"), 6)),
+        (Reshape((-1, 6)), (Symbol("h+1"), 3), (Symbol("((h+1)*3)//6"), 6)),
+        (Reshape((-1, 3)), (0, N), (0, 3)),
+        (Reshape((-1, 0), True), (N, 2), (UNKNOWN, 0)),
+        (Slice((0,), (0,), (0,), (1,)), (N, 3), (0, 3)),
+        (Slice((2,), (-1,), (0,), (1,)), (N, 3), (UNKNOWN, 3)),
         (Flatten(1), (N, 3, 4), (N, 12)),
         (Slice((0,), (END,), (0,), (1,)), (N, 3), (N, 3)),
         (Slice((1,), (END,), (0,), (1,)), (N, 3), (Symbol("n-1"), 3)),
@@ -200,6 +207,29 @@ N, H, W = Symbol("n"), Symbol("h"), Symbol("w")
 def test_sizes_with_symbols(op, x, wanted):
     types = [TensorType(DType.F32, x), *[None] * (len(op.operands()) - 1)]
     assert op.infer(*types)[0].shape == wanted
+
+
+def test_shapes_that_symbols_fit_into():
+    x = TensorType(DType.F32, (N, 3, H))
+    wanted = np.array([N, H, 3], dtype=object)
+    assert Reshape().absorb("shape", wanted, (x, None)).shape == (0, -1, 3)
+    assert Reshape(allow_zero=True).absorb("shape", wanted, (x, None)) is None
+    assert Reshape(allow_zero=True).absorb("shape", np.array([0, H], dtype=object), (x, None)) is None
+    assert Reshape(allow_zero=True).absorb("shape", np.array([H, 3], dtype=object), (x, None)).shape == (-1, 3)
+    assert Reshape().absorb("shape", np.array([H, W], dtype=object), (x, None)) is None
+    assert Reshape().absorb("shape", np.array([H, -1], dtype=object), (x, None)) is None
+    assert Slice(axes=(0,)).absorb("starts", np.array([N], dtype=object), (x,)) is None
+
+
+def test_unknown_operands_leave_sizes_unknown():
+    x, two = TensorType(DType.F32, (N, 3)), TensorType(DType.I64, (2,))
+    assert Reshape().infer(x, two)[0].shape == (UNKNOWN, UNKNOWN)
+    assert Slice().infer(x, two, two, two, None)[0].shape == (UNKNOWN, UNKNOWN)
+    assert Slice(axes=(1, 0)).infer(x, two, two)[0].shape == (UNKNOWN, UNKNOWN)
+    assert Slice((0,), (1,), (1,)).infer(x, None, None, None, TensorType(DType.I64, (1,)))[0].shape == (N, UNKNOWN)
+    assert Pad().infer(x, TensorType(DType.I64, (4,)))[0].shape == (UNKNOWN, UNKNOWN)
+    assert Expand().infer(x, TensorType(DType.I64, (3,)))[0].shape == (UNKNOWN, UNKNOWN, 3)
+    assert Tile().infer(x, two)[0].shape == (UNKNOWN, UNKNOWN)
 
 
 @pytest.mark.parametrize(

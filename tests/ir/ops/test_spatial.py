@@ -184,6 +184,27 @@ def test_scales_of_symbols():
     assert Resize("linear", BOTH).absorb("sizes", np.array([h, h], dtype=object), (x, None, None, None)) is None
 
 
+def test_sizes_known_only_when_running():
+    x = TensorType(DType.F32, (1, 3, Symbol("h"), 8))
+    two, four = TensorType(DType.I64, (2,)), TensorType(DType.F32, (4,))
+    crop = Resize("linear", BOTH, "tf_crop_and_resize", scales=(1.0, 0.5))
+    assert Resize("linear", BOTH).infer(x, None, None, two)[0].shape == (1, 3, UNKNOWN, UNKNOWN)
+    assert crop.infer(x, four, None, None)[0].shape == (1, 3, UNKNOWN, UNKNOWN)
+    fixed = crop.replace(roi=(0.0, 0.5, 1.0, 1.0))
+    assert fixed.infer(x, None, None, None)[0].shape == (1, 3, Symbol("h"), 2)
+    kept = Resize("linear", BOTH, sizes=(4, 4), keep_aspect="not_larger")
+    assert kept.infer(x, None, None, None)[0].shape == (1, 3, UNKNOWN, UNKNOWN)
+    size = TensorType(DType.I64, (4,))
+    assert AffineGrid().infer(TensorType(DType.F32, (2, 2, 3)), size)[0].shape == (2, UNKNOWN, UNKNOWN, 2)
+
+
+def test_integers_are_rounded_and_kept_in_range():
+    x = np.array([[[[0, 255], [255, 0]]]], np.uint8)
+    (y,) = evaluate(Resize("cubic", BOTH, sizes=(4, 4)), [x])
+    assert y.dtype == np.uint8
+    assert (y.min(), y.max()) == (0, 255)
+
+
 def test_places_that_are_no_numbers_do_not_break_sampling():
     grid = np.full((1, 1, 1, 2), np.nan, np.float32)
     assert evaluate(GridSample(), [rand(1, 1, 3, 3), grid])[0].shape == (1, 1, 1, 1)
