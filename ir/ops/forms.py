@@ -68,17 +68,19 @@ def widen(x: Array) -> Array:
 
 
 def in_f32(method: Method) -> Method:
-    """Let ``evaluate`` see 16-bit floats as float32; results that come back as float32 get the first one's type."""
+    """Let ``evaluate`` see 16-bit floats as float32; where the first operand is one, so are the results."""
 
     @wraps(method)
     def evaluate(self: Op, *arrays: Array | None) -> Any:
-        narrow = next((a.dtype for a in arrays if a is not None and _is_narrow(a.dtype)), None)
-        if narrow is None:
+        if not any(a is not None and _is_narrow(a.dtype) for a in arrays):
             return method(self, *arrays)
         found = method(self, *(None if a is None else widen(a) for a in arrays))
+        first = arrays[0]
+        if first is None or not _is_narrow(first.dtype):
+            return found
         if isinstance(found, tuple):
-            return tuple(_narrowed(f, narrow) for f in found)
-        return _narrowed(found, narrow)
+            return tuple(_narrowed(f, first.dtype) for f in found)
+        return _narrowed(found, first.dtype)
 
     return evaluate  # type: ignore[return-value]
 

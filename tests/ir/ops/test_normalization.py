@@ -91,6 +91,11 @@ def test_divisor_of_lp_normalize():
     np.testing.assert_allclose(evaluate(LpNormalize(1, 1, 1.0, "add"), [x])[0][0], x[0] / 8)
 
 
+def test_16_bit_scale_of_wide_numbers():
+    (y,) = evaluate(BatchNorm(), [X, *(v.astype(np.float16) for v in VECTORS)])
+    assert y.dtype == np.float32
+
+
 def test_neighbours_of_an_even_number():
     squares = np.pad(X.astype(np.float64) ** 2, ((0, 0), (1, 2), (0, 0), (0, 0)))
     total = sum(squares[:, i : i + 6] for i in range(4))
