@@ -104,7 +104,10 @@ def _text(shape: Sequence[Dim]) -> str:
 
 
 def sliced(size: Dim, start: int | None, end: int | None, step: int | None) -> Dim:
-    """How many elements a slice takes; UNKNOWN where it depends on what is not known."""
+    """How many elements a slice takes; UNKNOWN where it depends on what is not known.
+
+    A symbol is taken to be at least as long as what a slice counts off from its ends.
+    """
     if start is None or end is None or step is None:
         return UNKNOWN
     if isinstance(size, int):
