@@ -49,7 +49,7 @@ class Translation:
         self.inputs = inputs
         self.problems = Problems()
         self._functions = functions_of(model.proto)
-        self._budget = 50_000 + 4 * len(model.graph.node)
+        self._budget = 10_000 + 4 * len(model.graph.node)
 
     def graph(self) -> Graph:
         """The main graph; raises UsageError, UnreadableError or UnsupportedError."""

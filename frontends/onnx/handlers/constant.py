@@ -6,9 +6,12 @@ import numpy as np
 
 from mconv.ir import Builder, DType, Value, ops
 
-from ..errors import form, needs_constant
+from ..errors import RE_EXPORT, form, needs_constant, unreadable, unsupported
 from ..node import OnnxNode
 from ..registry import onnx
+
+MAX_COUNT = 1 << 28
+"""Numbers in a Range."""
 
 
 @onnx("Constant")
@@ -50,11 +53,24 @@ def eye_like(n: OnnxNode, g: Builder) -> Value:
 def number_range(n: OnnxNode, g: Builder) -> Value:
     """Range; of 16-bit floats it is counted in 32 bits, as the specification's `stash_type` asks."""
     limits = [n[i] if n[i].type.rank == 0 else g.add(ops.Reshape(()), n[i]) for i in range(3)]
+    _check_count(n)
     dtype = limits[0].type.dtype
     if "stash_type" in n.schema.attributes and n.integer("stash_type") and dtype in (DType.F16, DType.BF16):
         wide = g.add(ops.Range(), *(g.add(ops.Cast(DType.F32), limit) for limit in limits))
         return g.add(ops.Cast(dtype), wide)
     return g.add(ops.Range(), *limits)
+
+
+def _check_count(n: OnnxNode) -> None:
+    """Refuse a Range whose known limits make it huge; its type alone would not tell."""
+    contents = [n.known(n[i]) for i in range(3)]
+    if any(content is None or content.size != 1 for content in contents):
+        return
+    start, limit, delta = (float(content.item()) for content in contents if content is not None)
+    if not delta:
+        raise unreadable("MC219", "Range has a step of zero", RE_EXPORT)
+    if (limit - start) / delta > MAX_COUNT:
+        raise unsupported("MC309", f"Range makes a tensor of {(limit - start) / delta:.0f} elements")
 
 
 @onnx("MelWeightMatrix")
