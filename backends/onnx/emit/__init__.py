@@ -1,0 +1,7 @@
+"""The emitters, one module an operator family. Importing this package registers them all."""
+
+from __future__ import annotations
+
+from . import control, direct, gather, products, recurrent, reduction, shape, spatial, windows
+
+__all__ = ["control", "direct", "gather", "products", "recurrent", "reduction", "shape", "spatial", "windows"]
