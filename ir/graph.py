@@ -136,7 +136,7 @@ class Graph:
         self._inputs: list[Value] = []
         self._outputs: list[tuple[str, Value]] = []
         self._counter = 0
-        self._suffixes: dict[str, int] = {}
+        self._suffixes: dict[tuple[bool, str], int] = {}
         self._sorted: tuple[Node, ...] | None = None
 
     # Reading ---------------------------------------------------------------------------------------------
@@ -422,11 +422,12 @@ class Graph:
     def _unique(self, name: str, taken: Mapping[str, Any] | set[str]) -> str:
         if name not in taken:
             return name
-        count = self._suffixes.get(name, 0)
+        kind = taken is self._values, name
+        count = self._suffixes.get(kind, 0)
         while True:
             count += 1
             if f"{name}_{count}" not in taken:
-                self._suffixes[name] = count
+                self._suffixes[kind] = count
                 return f"{name}_{count}"
 
     def _swap_names(self, old: Value, new: Value) -> None:
