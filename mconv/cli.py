@@ -256,8 +256,11 @@ def main() -> NoReturn:
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        if len(sys.argv) == 1:  # the message is the help text
+            error.show()
+            sys.exit(2)
+        hint = f"{error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        sys.exit(_complain(UsageError(Problem("MC100", error.format_message(), hint=hint))))
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing was written", err=True)
         sys.exit(130)

@@ -156,7 +156,7 @@ def _paths(source: Any, options: Options, backend: Backend) -> dict[str, Path]:
         p.exists() and p.samefile(source) for p in paths.values() if Path(source).exists()
     ):
         raise UsageError(
-            Problem("MC111", f"the result would overwrite the source '{source}'", hint="another name with -o")
+            Problem("MC118", f"the result would overwrite the source '{source}'", hint="another name with -o")
         )
     return paths
 

@@ -24,7 +24,7 @@ def read_npz(path: Path) -> dict[str, Array]:
         with loaded:
             return {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(Problem("MC112", f"'{path}' is no .npz or .npy of arrays: {error}")) from None
+        raise UsageError(Problem("MC119", f"'{path}' is no .npz or .npy of arrays: {error}")) from None
 
 
 def make(graph: Graph, given: Mapping[str, Array] | None, seed: int) -> dict[str, Array]:

@@ -21,8 +21,8 @@ def run(
     """Blobs of a net by name, in the Mats' shapes (the batch axis is gone), computed in fp32.
 
     ``files`` maps ``.param`` and ``.bin`` to paths; ``feeds`` are arrays in the model's own shapes. Raises
-    MissingExtraError (MC130) without the package, CheckError (MC340, MC341) where the net does not load or run,
-    UsageError (MC342) for a feed that a Mat cannot hold.
+    MissingExtraError (MC130) without the package, CheckError (MC410, MC411) where the net does not load or run,
+    UsageError (MC113) for a feed that a Mat cannot hold.
     """
     ncnn = _package()
     net = ncnn.Net()
@@ -38,12 +38,12 @@ def run(
             data = _as_mat_data(name, array, name in integers)
             mats.append(ncnn.Mat(data).clone())  # Mat(data) alone would only borrow data's memory
             if extractor.input(name, mats[-1]) != 0:
-                raise UsageError(Problem("MC342", f"the net has no input '{name}'"))
+                raise UsageError(Problem("MC113", f"the net has no input '{name}'"))
         results = {}
         for name in wanted:
             status, mat = extractor.extract(name)
             if status != 0:
-                raise CheckError(Problem("MC341", f"ncnn fails with status {status} computing '{name}'"))
+                raise CheckError(Problem("MC411", f"ncnn fails with status {status} computing '{name}'"))
             results[name] = np.array(mat)
             mats.append(mat)
         return results
@@ -74,7 +74,7 @@ def _load(net: Any, files: Mapping[str, str]) -> None:
     for suffix, load in ((".param", net.load_param), (".bin", net.load_model)):
         status = load(files[suffix])
         if status != 0:
-            raise CheckError(Problem("MC340", f"ncnn cannot load the {suffix} file (status {status})"))
+            raise CheckError(Problem("MC410", f"ncnn cannot load the {suffix} file (status {status})"))
 
 
 def _text(path: str) -> str:
@@ -104,6 +104,6 @@ def integer_inputs(param: str) -> set[str]:
 def _as_mat_data(name: str, array: Array, integers: bool) -> Array:
     shape = mat_shape(array.shape)
     if not fits(shape) or 0 in shape:
-        raise UsageError(Problem("MC342", f"a Mat cannot hold the feed '{name}' of shape {list(array.shape)}"))
+        raise UsageError(Problem("MC113", f"a Mat cannot hold the feed '{name}' of shape {list(array.shape)}"))
     dtype = np.int32 if integers else np.float32
     return np.ascontiguousarray(array.astype(dtype, copy=False).reshape([int(str(d)) for d in shape]))

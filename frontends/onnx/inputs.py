@@ -44,7 +44,7 @@ class InputTypes:
                 there = f"its inputs have: {', '.join(sorted(present)) or '(numbers only)'}"
                 raise UsageError(Problem("MC112", f"no input has a dimension named '{name}'", hint=there))
             if size < 0:
-                raise UsageError(Problem("MC113", f"dimension '{name}' cannot be {size}", hint="a number from 0 on"))
+                raise UsageError(Problem("MC117", f"dimension '{name}' cannot be {size}", hint="a number from 0 on"))
 
     def type_of(self, value: onnx.ValueInfoProto) -> TensorType:
         """The type of an input; every dimension is a number or a symbol."""
@@ -98,6 +98,6 @@ def _combined(what: str, declared: Shape, given: Shape) -> Shape:
     if not fits:
         theirs, ours = (",".join(map(str, shape)) for shape in (declared, given))
         raise UsageError(
-            Problem("MC113", f"{what} has shape [{theirs}], not [{ours}]", hint="another value for --input-shape")
+            Problem("MC117", f"{what} has shape [{theirs}], not [{ours}]", hint="another value for --input-shape")
         )
     return tuple(d if isinstance(g, Symbol) else g for d, g in zip(declared, given, strict=True))

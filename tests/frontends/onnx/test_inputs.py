@@ -35,9 +35,9 @@ def test_names_that_are_any_text_stay_apart() -> None:
     [
         ({"input_shapes": {"y": (1,)}}, "MC111", "x, z"),
         ({"dims": {"height": 1}}, "MC112", "batch"),
-        ({"dims": {"batch": -1}}, "MC113", "0"),
-        ({"input_shapes": {"x": (2, 4)}}, "MC113", "--input-shape"),
-        ({"input_shapes": {"x": (2,)}}, "MC113", "--input-shape"),
+        ({"dims": {"batch": -1}}, "MC117", "0"),
+        ({"input_shapes": {"x": (2, 4)}}, "MC117", "--input-shape"),
+        ({"input_shapes": {"x": (2,)}}, "MC117", "--input-shape"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(options: dict[str, dict[str, object]], code: str, told: str) -> None:
