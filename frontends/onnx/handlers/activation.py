@@ -61,7 +61,7 @@ _SOFTMAX: dict[str, type[Op]] = {"Softmax": ops.Softmax, "LogSoftmax": ops.LogSo
 
 def _softmax(op: type[Op]) -> Function:
     def handler(n: OnnxNode, g: Builder) -> Value:
-        return g.add(op(n.axis(n.integer("axis"))), n[0])  # type: ignore[call-arg]
+        return g.add(op(n.axis(n.integer("axis"))), n[0])
 
     return handler
 
@@ -72,8 +72,8 @@ def _softmax_of_matrix(op: type[Op]) -> Function:
     def handler(n: OnnxNode, g: Builder) -> Value:
         x, axis = n[0], n.axis(n.integer("axis"))
         if all(dim == 1 for dim in x.type.shape[axis + 1 :]):
-            return g.add(op(axis), x)  # type: ignore[call-arg]
-        y = g.add(op(1), g.add(ops.Flatten(axis), x))  # type: ignore[call-arg]
+            return g.add(op(axis), x)
+        y = g.add(op(1), g.add(ops.Flatten(axis), x))
         return g.add(ops.Reshape(), y, g.add(ops.Shape(), x))
 
     return handler

@@ -16,7 +16,7 @@ _REDUCTIONS: dict[str, tuple[type[Op], int]] = {
 def _with_attribute(op: type[Op]) -> Function:
     def handler(n: OnnxNode, g: Builder) -> Value:
         axes = n.axes(n.integers("axes") or ()) or tuple(range(n.rank))
-        return g.add(op(axes, n.boolean("keepdims")), n[0])  # type: ignore[call-arg]
+        return g.add(op(axes, n.boolean("keepdims")), n[0])
 
     return handler
 
@@ -27,11 +27,11 @@ def _with_operand(op: type[Op]) -> Function:
         given = n.get(1)
         content = n.known(given)
         if given is not None and content is None and given.type.numel != 0:
-            return g.add(op(None, keep), n[0], given)  # type: ignore[call-arg]
+            return g.add(op(None, keep), n[0], given)
         axes = n.axes([int(axis) for axis in content.ravel()] if content is not None else ())
         if not axes and not nothing:
             axes = tuple(range(n.rank))
-        return g.add(op(axes, keep), n[0])  # type: ignore[call-arg]
+        return g.add(op(axes, keep), n[0])
 
     return handler
 

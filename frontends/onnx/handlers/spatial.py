@@ -7,7 +7,7 @@ import numpy as np
 from mconv.ir import Builder, Value, ops
 from mconv.ir.types import Array
 
-from ..errors import RE_EXPORT, unreadable
+from ..errors import RE_EXPORT, needs_constant, unreadable
 from ..node import OnnxNode
 from ..registry import onnx
 
@@ -31,17 +31,22 @@ def resize_by_scales(n: OnnxNode, g: Builder) -> Value:
     scales = n.known(n[1])
     if scales is not None:
         return _old_resize(n, g, scales)
-    op = ops.Resize(n.choice("mode", "nearest", "linear"), tuple(range(n.rank)), "asymmetric", "floor")
-    return g.add(op, n[0], None, n[1])
+    raise needs_constant(f"{n.op_type}'s scales")
 
 
 def _old_resize(n: OnnxNode, g: Builder, scales: Array) -> Value:
     if scales.size != n.rank:
         raise unreadable("MC219", f"{n.op_type} has {scales.size} scales for {n[0].type}", RE_EXPORT)
-    axes = tuple(axis for axis in range(n.rank) if scales[axis] != 1)
-    mode = n.choice("mode", "nearest", "linear")
-    op = ops.Resize(mode, axes, "asymmetric", "floor", scales=tuple(float(scales[axis]) for axis in axes))
-    return g.add(op, n[0])
+    mode, y = n.choice("mode", "nearest", "linear"), n[0]
+    # Nearest neighbours were rounded down where an axis grows, up where it shrinks: so say onnx's tests of that time.
+    grows = tuple(axis for axis in range(n.rank) if scales[axis] > 1)
+    shrinks = tuple(axis for axis in range(n.rank) if scales[axis] < 1)
+    groups = [(grows, "floor"), (shrinks, "ceil")] if mode == "nearest" else [(tuple(sorted(grows + shrinks)), "floor")]
+    for axes, rounding in groups:
+        if axes:
+            chosen = tuple(float(scales[axis]) for axis in axes)
+            y = g.add(ops.Resize(mode, axes, "asymmetric", rounding, scales=chosen), y)
+    return y
 
 
 @onnx("Resize", since=11)

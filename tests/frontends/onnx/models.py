@@ -63,7 +63,7 @@ def feeds_of(model: onnx.ModelProto, seed: int = 0) -> dict[str, Any]:
     for value in (v for v in model.graph.input if v.name not in fixed):
         tensor = value.type.tensor_type
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        shape = [dim.dim_value or 3 for dim in tensor.shape.dim]
+        shape = [dim.dim_value if dim.HasField("dim_value") else 3 for dim in tensor.shape.dim]
         floating = np.issubdtype(dtype, np.floating)
         array = random.standard_normal(shape) if floating else random.integers(0, 3, shape)
         feeds[value.name] = np.asarray(array).astype(dtype)
