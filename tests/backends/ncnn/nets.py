@@ -11,6 +11,7 @@ import pytest
 
 from mconv.backends import get, write_all
 from mconv.backends.base import Artifact
+from mconv.frontends import load
 from mconv.ir import Builder, DType, Graph, Op, Value
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
@@ -48,6 +49,16 @@ def emit(graph: Graph, **options: object) -> Artifact:
     return get("ncnn").emit(graph, **options)
 
 
+def read_back(artifact: Artifact, feeds: dict[str, Array]) -> dict[str, Array]:
+    """The outputs of an emitted net as the reader understands it, computed by the interpreter."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {suffix: Path(folder) / f"net{suffix}" for suffix in artifact.files}
+        write_all({path: artifact.files[suffix] for suffix, path in paths.items()})
+        graph = load(paths[".param"])
+        mats = {v.name: feeds[v.name].reshape(v.type.static_shape).astype(v.type.dtype.numpy) for v in graph.inputs}
+        return interpret(graph, mats)
+
+
 def run(artifact: Artifact, feeds: dict[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
     """The outputs of an emitted net in the ncnn runtime."""
     pytest.importorskip("ncnn")
@@ -62,6 +73,7 @@ def check(graph: Graph, feeds: dict[str, Array], rtol: float = 1e-4, **options: 
     artifact = emit(graph, **options)
     expected = interpret(graph, feeds)
     found = run(artifact, feeds, list(graph.output_names))
+    again = read_back(artifact, feeds)
     for name, reference in expected.items():
         held = reference.shape[1:] if reference.ndim > 1 and reference.shape[0] == 1 else reference.shape or (1,)
         assert found[name].shape == held, (name, found[name].shape, held, artifact.content(".param").decode())
@@ -69,6 +81,10 @@ def check(graph: Graph, feeds: dict[str, Array], rtol: float = 1e-4, **options: 
         np.testing.assert_allclose(
             found[name].reshape(reference.shape), reference.astype(np.float32), rtol=rtol, atol=rtol * float(scale),
             err_msg=artifact.content(".param").decode(),
+        )  # fmt: skip
+        np.testing.assert_allclose(
+            again[name].reshape(reference.shape), reference.astype(np.float32), rtol=rtol, atol=rtol * float(scale),
+            err_msg="read back\n" + artifact.content(".param").decode(),
         )  # fmt: skip
     return artifact.content(".param").decode()
 

@@ -1,0 +1,1 @@
+"""Reader of ncnn's .param and .bin: ``reader`` opens, ``param`` and ``weights`` decode, ``handlers`` translate."""
