@@ -15,7 +15,8 @@ PARTS = ("mconv", "ir", "frontends", "passes", "backends")
 CODE = re.compile(r"MC\d{3}")
 RAISERS = {
     name: {name} for name in dir(errors) if isinstance(getattr(errors, name), type) and name.endswith("Error")
-} | {"unreadable": {"UnreadableError"}, "unsupported": {"UnsupportedError"}, "Refused": {"UnsupportedError"}}  # fmt: skip
+}
+RAISERS |= {"unreadable": {"UnreadableError"}, "unsupported": {"UnsupportedError"}, "Refused": {"UnsupportedError"}}
 CLASSES = {
     "1": {"UsageError", "MissingExtraError"},
     "2": {"UnreadableError"},
