@@ -39,7 +39,7 @@ def evaluate(text: str, shapes: Sequence[tuple[int, ...]]) -> list[int]:
 
 
 def _size(token: str, shapes: Sequence[tuple[int, ...]]) -> float:
-    if re.fullmatch(r"\d[whdc]", token):
+    if re.fullmatch(r"\d[whdcn]", token):
         index, side = int(token[0]), token[1]
         if index >= len(shapes):
             raise ValueError(f"'{token}' names a blob that is not there")

@@ -53,18 +53,28 @@ def reshape(t: Translation, each: Layer) -> Value:
     given = [each.whole(key, _TO_THE_END) for key in (0, 1, 11, 2)]
     text = each.text(6)
     each.ignore(3)  # of old files: what it said is said by Permute layers now
-    each.require(each.whole(12, 233) == 233 and each.whole(13, 233) == 233, "a batch axis")
+    batch = each.whole(12, 233), each.whole(13, 233)  # where in both shapes the batch (of 1) is counted; 233: nowhere
+    each.require(batch in ((233, 233), (0, 0)), f"batch axes {batch}")
     values = t.inputs(1, 10)
     own = mat(values[0])
     if text:
         shape = list(reversed(evaluate(text, [mat(v) for v in values])))
-        return reshaped(t, values[0], _filled(each, shape, own))
+    else:
+        shape = _given_shape(given, own)
+    if batch == (0, 0):
+        each.require(shape[0] == 1, f"a batch of {shape[0]}")
+        shape = shape[1:]
+    return reshaped(t, values[0], _filled(each, shape, own))
+
+
+def _given_shape(given: Sequence[int], own: Sequence[int]) -> list[int]:
+    """The shape that w, h, d, c say, outermost first; 0 is the blob's own size at that place."""
     w, h, d, c = given
     inner = [w] if h == _TO_THE_END else [w, h] if c == _TO_THE_END else [w, h, c] if d == _TO_THE_END else [w, h, d, c]
     sides = dict(zip("wh" if len(own) == 2 else "whc" if len(own) == 3 else "whdc", reversed(own), strict=False))
     names = "whdc" if len(inner) == 4 else "whc"
     sizes = [sides.get(name, 1) if size == 0 else size for name, size in zip(names, inner, strict=False)]
-    return reshaped(t, values[0], _filled(each, list(reversed(sizes)), own))
+    return list(reversed(sizes))
 
 
 def _filled(each: Layer, shape: list[int], own: Sequence[int]) -> list[int]:

@@ -82,6 +82,7 @@ def _adaptive(t: Translation, each: Layer, x: Value, kind: int, outs: tuple[int,
         zeros, ones = (0,) * (2 * len(outs)), (1,) * len(outs)
         return t.add((MaxPool if kind == MAX else AveragePool)(kernel, kernel, zeros, ones), x)
     each.require(kind == AVERAGE and len(outs) == 2, "adaptive windows of different sizes")
+    each.require(max(*outs, *before) <= 4096, "adaptive windows over more than 4096 elements")
     rows, columns = (_means(size, out) for size, out in zip(before, outs, strict=True))
     return t.add(MatMul(), t.constant(rows), t.add(MatMul(), x, t.constant(np.ascontiguousarray(columns.T))))
 
