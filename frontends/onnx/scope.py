@@ -152,19 +152,25 @@ def free_names(graph: onnx.GraphProto) -> list[str]:
 
 def in_order(nodes: list[onnx.NodeProto], present: Callable[[str], bool]) -> list[onnx.NodeProto]:
     """The nodes, each after those it reads from; a file may hold them in any order as long as there is no cycle."""
-    makers: dict[str, int] = {name: i for i, node in enumerate(nodes) for name in node.output if name}
     done: set[str] = set()
-    needs: list[list[str]] = []
-    sorted_already = True
     for node in nodes:
-        names = [name for name in node.input if name]
-        for graph in subgraphs(node):
-            names += free_names(graph)
-        needs.append([name for name in names if name in makers and not present(name)])
-        sorted_already = sorted_already and all(name in done for name in needs[-1])
+        if any(name not in done and not present(name) for name in _read_by(node)):
+            return _sorted(nodes, present)
         done.update(node.output)
-    if sorted_already:
-        return nodes
+    return nodes
+
+
+def _read_by(node: onnx.NodeProto) -> list[str]:
+    """Names of the tensors that a node and its bodies read."""
+    names = [name for name in node.input if name]
+    for graph in subgraphs(node):
+        names += free_names(graph)
+    return names
+
+
+def _sorted(nodes: list[onnx.NodeProto], present: Callable[[str], bool]) -> list[onnx.NodeProto]:
+    makers: dict[str, int] = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+    needs = [[name for name in _read_by(node) if name in makers and not present(name)] for node in nodes]
     return [nodes[index] for index in _topological(nodes, needs, makers)]
 
 

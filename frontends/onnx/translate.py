@@ -88,9 +88,6 @@ class Translation:
     def _initializers(self, proto: onnx.GraphProto, scope: Scope) -> None:
         """Enter the graph's constants, each of which is read from the file when a node first asks for it."""
 
-        def dense(tensor: onnx.TensorProto) -> Value | None:
-            return self._constant(tensor, scope)
-
         def sparse(tensor: onnx.SparseTensorProto) -> Value | None:
             name = tensor.values.name
             try:
@@ -101,7 +98,7 @@ class Translation:
             return self._named(scope.body.builder.graph.add_constant(array, name), name, scope)
 
         for tensor in proto.initializer:
-            self._pend(tensor.name, scope, partial(dense, tensor))
+            self._pend(tensor.name, scope, partial(self._constant, tensor, tensor.name, scope))
         for entry in proto.sparse_initializer:
             self._pend(entry.values.name, scope, partial(sparse, entry))
 
@@ -111,13 +108,13 @@ class Translation:
             raise unreadable("MC212", f"two tensors are named '{name}'", RE_EXPORT)
         scope.pending[name] = make
 
-    def _constant(self, tensor: onnx.TensorProto, scope: Scope) -> Value | None:
+    def _constant(self, tensor: onnx.TensorProto, name: str, scope: Scope) -> Value | None:
         try:
-            array = self.model.tensors.read(tensor, f"constant '{tensor.name}'")
+            array = self.model.tensors.read(tensor, f"constant '{name}'")
         except MconvError as error:
             self.problems.add(type_of(error), error.problems)
             return None
-        made = self._named(scope.body.builder.graph.add_constant(array, tensor.name), tensor.name, scope)
+        made = self._named(scope.body.builder.graph.add_constant(array, name), name, scope)
         if tensor.data_type in PACKED:
             scope.body.narrow.add(made)
         return made
@@ -127,7 +124,11 @@ class Translation:
             self._budget -= 1
             if self._budget < 0:
                 raise unreadable("MC216", "the model's functions and bodies unfold into too many nodes", RE_EXPORT)
-            self._node(proto, scope)
+            tensor = _constant_of(proto)
+            if tensor is None:
+                self._node(proto, scope)
+            else:
+                self._pend(proto.output[0], scope, partial(self._constant, tensor, proto.output[0], scope))
 
     def _outputs(self, proto: onnx.GraphProto, scope: Scope) -> None:
         builder, seen = scope.body.builder, set[str]()
@@ -340,6 +341,17 @@ class Translation:
                 raise _Lost
             body.builder.output(result, value.name)
         return body.builder.graph
+
+
+def _constant_of(proto: onnx.NodeProto) -> onnx.TensorProto | None:
+    """The tensor of a Constant node in its usual form, which some exporters write by the thousand."""
+    if proto.op_type != "Constant" or proto.domain or proto.input or len(proto.output) != 1:
+        return None
+    if len(proto.attribute) != 1 or not proto.output[0]:
+        return None
+    attribute = proto.attribute[0]
+    plain = attribute.name == "value" and attribute.type == AttributeProto.TENSOR and not attribute.ref_attr_name
+    return attribute.t if plain else None
 
 
 class _Lost(Exception):

@@ -31,7 +31,10 @@ def resize_by_scales(n: OnnxNode, g: Builder) -> Value:
     scales = n.known(n[1])
     if scales is not None:
         return _old_resize(n, g, scales)
-    raise needs_constant(f"{n.op_type}'s scales")
+    mode = n.choice("mode", "nearest", "linear")
+    if n.op_type == "Resize" and mode == "nearest":
+        raise needs_constant("Resize's scales")  # how it rounds depends on whether they are above one
+    return g.add(ops.Resize(mode, tuple(range(n.rank)), "asymmetric", "floor"), n[0], None, n[1])
 
 
 def _old_resize(n: OnnxNode, g: Builder, scales: Array) -> Value:
