@@ -115,7 +115,7 @@ PEERS = {
         lambda model, facts: [script("onnxsim"), model.name, "simplified.onnx"],
         lambda stem: ("simplified.onnx",),
     ),
-    "mconv": Peer("mconv", _mconv, lambda stem: (f"mconv/{stem}.param", f"mconv/{stem}.bin")),
+    "mconv": Peer("mconv", _mconv, lambda stem: ("mconv.param", "mconv.bin")),
 }
 
 
