@@ -32,4 +32,5 @@ def read(
     try:
         return Translation(model, InputTypes(input_shapes or {}, dims or {})).graph()
     except BROKEN as error:  # outside of any single node: names that are no text, a graph without sense
-        raise unreadable("MC223", f"{model.file} is unsound: {error}", RE_EXPORT) from error
+        reason = "names in it are not text" if "bytes" in str(error) else str(error)
+        raise unreadable("MC223", f"{model.file} is unsound: {reason}", RE_EXPORT) from error

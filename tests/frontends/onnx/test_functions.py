@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -187,3 +189,15 @@ def test_a_body_without_some_of_its_states_is_unreadable() -> None:
     with pytest.raises(MconvError) as error:
         frontends.load(model)
     assert code_of(error) == "MC218"
+
+
+def test_simplify_runs_the_simplifier_first(tmp_path: Path) -> None:
+    pytest.importorskip("onnxsim")
+    model = parsed("g (float[2] x) => (float[2] y) { a = Identity (x)  b = Identity (a)  y = Exp (b) }")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    for source in (path, model):
+        graph = frontends.load(source, simplify=True)
+        assert [type(node.op).__name__ for node in graph.nodes] == ["Exp"]
+    with pytest.raises(MconvError):
+        frontends.load(parsed("g (float[2] x) => (float[2] y) { y = Nothing (x) }"), simplify=True)
