@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mconv.ir import Array, DType, Graph, MissingExtraError, Node, Problem, UnsupportedError, Value
 
@@ -63,10 +63,11 @@ class OnnxBackend(Backend):
     ) -> dict[str, Array]:
         """Run a written model in onnxruntime. MissingExtraError (MC130) where it is not installed."""
         try:
-            import onnxruntime
+            import onnxruntime as package
         except ImportError as error:
             what = "running ONNX models needs onnxruntime"
             raise MissingExtraError(Problem("MC130", what, hint="pip install 'mconv[verify]'")) from error
+        onnxruntime: Any = package
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4

@@ -135,7 +135,8 @@ class Model:
 
     def size(self) -> int:
         """About how many bytes the file takes."""
-        return sum(a.nbytes for a in self._constants.values()) + sum(n.ByteSize() for n in self.scope.nodes)
+        weights = sum(a.nbytes for a in self._constants.values())
+        return weights + sum(int(n.ByteSize()) for n in self.scope.nodes)
 
     def chunks(self, name: str) -> Iterator[Chunk]:
         """The bytes of the file."""
@@ -151,7 +152,8 @@ class Model:
             yield from heads
             if array.nbytes:
                 data = np.ascontiguousarray(array)
-                yield memoryview(data.astype(data.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8))
+                little = data.astype(data.dtype.newbyteorder("<"), copy=False)
+                yield little.reshape(-1).view(np.uint8).data
 
     def _graph(self, name: str) -> onnx.GraphProto:
         nodes = list(self.scope.nodes)

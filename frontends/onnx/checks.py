@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 
-import onnx
-
 from mconv.ir.errors import MconvError
 
 from .errors import RE_EXPORT, unreadable, unsupported
 from .model import OLDEST_OPSET
+from .package import onnx
 from .registry import NEWEST_OPSET, handled
 from .schema import MICROSOFT, UNBOUNDED, Schema, schema_of
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import onnx
-
 from mconv.ir import TensorType, Value
 
+from .package import onnx
 from .schema import Schema
 from .tensors import ELEMENT_TYPES
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import onnx
-from onnx import AttributeProto
-
 from .errors import RE_EXPORT, unreadable
+from .package import onnx
 from .scope import Scope
 
 if TYPE_CHECKING:
@@ -32,9 +30,9 @@ def overload_of(proto: onnx.NodeProto) -> str:
     return getattr(proto, "overload", "")  # older onnx packages have no such field
 
 
-def attributes_of(proto: onnx.NodeProto, scope: Scope) -> dict[str, AttributeProto]:
+def attributes_of(proto: onnx.NodeProto, scope: Scope) -> dict[str, onnx.AttributeProto]:
     """The node's attributes; inside a function, one that refers to the function's is replaced by what the call gave."""
-    found: dict[str, AttributeProto] = {}
+    found: dict[str, onnx.AttributeProto] = {}
     for attribute in proto.attribute:
         if attribute.name in found:
             raise unreadable("MC217", f"{proto.op_type} has attribute '{attribute.name}' twice", RE_EXPORT)
@@ -51,7 +49,9 @@ def attributes_of(proto: onnx.NodeProto, scope: Scope) -> dict[str, AttributePro
     return found
 
 
-def with_defaults(function: onnx.FunctionProto, given: Mapping[str, AttributeProto]) -> dict[str, AttributeProto]:
+def with_defaults(
+    function: onnx.FunctionProto, given: Mapping[str, onnx.AttributeProto]
+) -> dict[str, onnx.AttributeProto]:
     """A call's attributes with the function's defaults."""
     defaults = {a.name: a for a in function.attribute_proto}
     stray = [name for name in given if name not in defaults and name not in set(function.attribute)]

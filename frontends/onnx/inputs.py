@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import onnx
-
 from mconv.ir import Dim, Problem, Shape, Symbol, TensorType
 from mconv.ir.errors import UsageError
 
 from .errors import RE_EXPORT, unreadable, unsupported
+from .package import onnx
 from .tensors import MAX_RANK, element_type
 
 _KINDS = {

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-
 from mconv.ir import Problem
 from mconv.ir.errors import MissingExtraError
 
 from .errors import RE_EXPORT, unreadable
+from .package import newest_opset, onnx
 from .tensors import TensorReader
 from .wire import WireError, cut
 
@@ -74,7 +73,9 @@ def _simplified(source: Path | onnx.ModelProto) -> onnx.ModelProto:
     except ImportError:
         problem = Problem("MC130", "--simplify needs onnx-simplifier", hint="pip install 'mconv[simplify]'")
         raise MissingExtraError(problem) from None
-    model = onnx.load(str(source)) if isinstance(source, Path) else source
+    from onnx import load
+
+    model = load(str(source)) if isinstance(source, Path) else source
     try:
         simplified, right = onnxsim.simplify(model)
     except Exception as error:  # it raises whatever its C++ side throws
@@ -105,7 +106,7 @@ def opsets_of(imports: Iterator[onnx.OperatorSetIdProto], what: str) -> dict[str
         domain = "" if entry.domain == "ai.onnx" else entry.domain
         if found.setdefault(domain, entry.version) != entry.version:
             raise unreadable("MC207", f"{what} imports two versions of domain '{domain or 'ai.onnx'}'", RE_EXPORT)
-    newest = onnx.defs.onnx_opset_version()
+    newest = newest_opset()
     version = found.get(DEFAULT_DOMAIN)
     if version is not None and version > newest:
         raise unreadable(

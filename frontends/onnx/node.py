@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import onnx
-from onnx import AttributeProto
-
 from mconv.ir import DType, Value
 from mconv.ir.types import Array
 
 from .errors import RE_EXPORT, form, needs_constant, needs_static, unreadable
+from .package import onnx
 from .schema import Schema
 from .tensors import PACKED, element_type
 
@@ -20,15 +18,15 @@ if TYPE_CHECKING:
     from .translate import Translation
 
 KINDS: dict[int, str] = {
-    AttributeProto.INT: "an integer",
-    AttributeProto.FLOAT: "a float",
-    AttributeProto.STRING: "a string",
-    AttributeProto.INTS: "integers",
-    AttributeProto.FLOATS: "floats",
-    AttributeProto.STRINGS: "strings",
-    AttributeProto.TENSOR: "a tensor",
-    AttributeProto.GRAPH: "a graph",
-    AttributeProto.SPARSE_TENSOR: "a sparse tensor",
+    onnx.AttributeProto.INT: "an integer",
+    onnx.AttributeProto.FLOAT: "a float",
+    onnx.AttributeProto.STRING: "a string",
+    onnx.AttributeProto.INTS: "integers",
+    onnx.AttributeProto.FLOATS: "floats",
+    onnx.AttributeProto.STRINGS: "strings",
+    onnx.AttributeProto.TENSOR: "a tensor",
+    onnx.AttributeProto.GRAPH: "a graph",
+    onnx.AttributeProto.SPARSE_TENSOR: "a sparse tensor",
 }
 
 
@@ -45,7 +43,7 @@ class OnnxNode:
         proto: onnx.NodeProto,
         schema: Schema,
         operands: Sequence[Value | None],
-        attributes: dict[str, AttributeProto],
+        attributes: dict[str, onnx.AttributeProto],
         opset: int,
         translation: Translation,
         scope: Scope,
@@ -130,7 +128,7 @@ class OnnxNode:
 
     def integer(self, name: str) -> int:
         """An integer attribute."""
-        return int(self._required(name, AttributeProto.INT))
+        return int(self._required(name, onnx.AttributeProto.INT))
 
     def boolean(self, name: str) -> bool:
         """An integer attribute that is 0 or 1."""
@@ -138,11 +136,11 @@ class OnnxNode:
 
     def number(self, name: str) -> float:
         """A floating-point attribute."""
-        return float(self._required(name, AttributeProto.FLOAT))
+        return float(self._required(name, onnx.AttributeProto.FLOAT))
 
     def text(self, name: str) -> str:
         """A string attribute."""
-        return str(self._required(name, AttributeProto.STRING))
+        return str(self._required(name, onnx.AttributeProto.STRING))
 
     def choice(self, name: str, *choices: str) -> str:
         """A string attribute with one of the values that are understood."""
@@ -153,27 +151,27 @@ class OnnxNode:
 
     def maybe_integer(self, name: str) -> int | None:
         """An integer attribute, None where neither the node nor the specification gives one."""
-        value: int | None = self._value(name, AttributeProto.INT)
+        value: int | None = self._value(name, onnx.AttributeProto.INT)
         return value
 
     def maybe_number(self, name: str) -> float | None:
         """A floating-point attribute, None where neither the node nor the specification gives one."""
-        value: float | None = self._value(name, AttributeProto.FLOAT)
+        value: float | None = self._value(name, onnx.AttributeProto.FLOAT)
         return value
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """An attribute of integers, None where neither the node nor the specification gives any."""
-        value: tuple[int, ...] | None = self._value(name, AttributeProto.INTS)
+        value: tuple[int, ...] | None = self._value(name, onnx.AttributeProto.INTS)
         return value
 
     def numbers(self, name: str) -> tuple[float, ...] | None:
         """An attribute of floats, None where neither the node nor the specification gives any."""
-        value: tuple[float, ...] | None = self._value(name, AttributeProto.FLOATS)
+        value: tuple[float, ...] | None = self._value(name, onnx.AttributeProto.FLOATS)
         return value
 
     def texts(self, name: str) -> tuple[str, ...] | None:
         """An attribute of strings, None where neither the node nor the specification gives any."""
-        value: tuple[str, ...] | None = self._value(name, AttributeProto.STRINGS)
+        value: tuple[str, ...] | None = self._value(name, onnx.AttributeProto.STRINGS)
         return value
 
     def dtype(self, name: str) -> DType:
@@ -182,21 +180,21 @@ class OnnxNode:
 
     def tensor(self, name: str) -> Array:
         """The content of a tensor attribute."""
-        proto = self._required(name, AttributeProto.TENSOR)
+        proto = self._required(name, onnx.AttributeProto.TENSOR)
         return self.translation.model.tensors.read(proto, f"{self.op_type}'s {name}")
 
     def graph(self, name: str) -> onnx.GraphProto:
         """A graph attribute (a body), not translated yet."""
-        proto: onnx.GraphProto = self._required(name, AttributeProto.GRAPH)
+        proto: onnx.GraphProto = self._required(name, onnx.AttributeProto.GRAPH)
         return proto
 
     def is_packed(self, name: str) -> bool:
         """Whether a tensor attribute holds 4-bit or 2-bit integers (which `tensor` unpacks)."""
-        return self._required(name, AttributeProto.TENSOR).data_type in PACKED
+        return self._required(name, onnx.AttributeProto.TENSOR).data_type in PACKED
 
     def sparse_tensor(self, name: str) -> Array:
         """The content of a sparse tensor attribute, made dense."""
-        proto = self._required(name, AttributeProto.SPARSE_TENSOR)
+        proto = self._required(name, onnx.AttributeProto.SPARSE_TENSOR)
         return self.translation.model.tensors.read_sparse(proto, f"{self.op_type}'s {name}")
 
     def expanded(self) -> Sequence[Value | None]:
@@ -225,22 +223,22 @@ class OnnxNode:
         return _decoded(proto)
 
 
-def _decoded(proto: AttributeProto) -> Any:
-    if proto.type == AttributeProto.INT:
+def _decoded(proto: onnx.AttributeProto) -> Any:
+    if proto.type == onnx.AttributeProto.INT:
         return proto.i
-    if proto.type == AttributeProto.FLOAT:
+    if proto.type == onnx.AttributeProto.FLOAT:
         return proto.f
-    if proto.type == AttributeProto.STRING:
+    if proto.type == onnx.AttributeProto.STRING:
         return _text(proto.s)
-    if proto.type == AttributeProto.INTS:
+    if proto.type == onnx.AttributeProto.INTS:
         return tuple(proto.ints)
-    if proto.type == AttributeProto.FLOATS:
+    if proto.type == onnx.AttributeProto.FLOATS:
         return tuple(proto.floats)
-    if proto.type == AttributeProto.STRINGS:
+    if proto.type == onnx.AttributeProto.STRINGS:
         return tuple(_text(item) for item in proto.strings)
-    if proto.type == AttributeProto.TENSOR:
+    if proto.type == onnx.AttributeProto.TENSOR:
         return proto.t
-    return proto.sparse_tensor if proto.type == AttributeProto.SPARSE_TENSOR else proto.g
+    return proto.sparse_tensor if proto.type == onnx.AttributeProto.SPARSE_TENSOR else proto.g
 
 
 def _text(data: bytes) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import onnx
-
 from mconv.ir import Graph, Shape
 
 from .errors import RE_EXPORT, unreadable
 from .inputs import InputTypes
 from .model import open_model
+from .package import onnx
 from .translate import BROKEN, Translation
 
 

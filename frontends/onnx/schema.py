@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import onnx
-import onnx.defs
-from onnx import AttributeProto
-
 from .contrib_schema import CONTRIB
+from .package import default_of, onnx, schema
 
 MICROSOFT = "com.microsoft"
 
@@ -25,7 +22,7 @@ UNBOUNDED = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute: the AttributeProto type, the default (None where there is none), whether it must be given."""
+    """One attribute: the onnx.AttributeProto type, the default (None where there is none), whether it must be given."""
 
     kind: int
     default: Any
@@ -54,12 +51,11 @@ def schema_of(name: str, domain: str, opset: int) -> Schema | None:
         return _contrib(name, domain)
     if name == "LayerNormalization" and domain == "" and opset < 17:
         opset = 17  # onnxruntime's optimizer writes it into models of older opsets
-    try:
-        found = onnx.defs.get_schema(name, opset, domain)
-    except onnx.defs.SchemaError:
+    found = schema(name, opset, domain)
+    if found is None:
         return None
     attributes = {
-        key: Attribute(_kind(a.type), _default(a.default_value), a.required) for key, a in found.attributes.items()
+        key: Attribute(_kind(a.type), _default(default_of(a)), a.required) for key, a in found.attributes.items()
     }
     return Schema(
         name,
@@ -77,7 +73,7 @@ def _contrib(name: str, domain: str) -> Schema | None:
     if name not in CONTRIB:
         return None
     inputs, outputs, attributes = CONTRIB[name]
-    specs = {name: Attribute(getattr(AttributeProto, kind), *rest) for name, (kind, *rest) in attributes.items()}
+    specs = {name: Attribute(getattr(onnx.AttributeProto, kind), *rest) for name, (kind, *rest) in attributes.items()}
     return Schema(name, domain, 1, inputs, outputs, specs)
 
 
@@ -85,15 +81,22 @@ def _kind(type: Any) -> int:
     return int(type.value)
 
 
-def _default(proto: AttributeProto) -> Any:
+def _default(proto: onnx.AttributeProto) -> Any:
     """A default as a Python value; None where the specification gives none."""
-    if proto.type == AttributeProto.UNDEFINED:
-        return None
-    value = onnx.helper.get_attribute_value(proto)
-    if proto.type == AttributeProto.STRING:
-        return value.decode()
-    if proto.type == AttributeProto.STRINGS:
-        return tuple(item.decode() for item in value)
-    if proto.type in (AttributeProto.INTS, AttributeProto.FLOATS):
-        return tuple(value)
-    return value
+    kinds = onnx.AttributeProto
+    match proto.type:
+        case kinds.UNDEFINED:
+            return None
+        case kinds.FLOAT:
+            return proto.f
+        case kinds.INT:
+            return proto.i
+        case kinds.STRING:
+            return proto.s.decode()
+        case kinds.STRINGS:
+            return tuple(item.decode() for item in proto.strings)
+        case kinds.INTS:
+            return tuple(proto.ints)
+        case kinds.FLOATS:
+            return tuple(proto.floats)
+    raise TypeError(f"a default of type {proto.type} for {proto.name}")  # no operator has one

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-import onnx
 
 from mconv.ir import Builder, Node, Value
 from mconv.ir.contents import is_number
@@ -15,6 +14,7 @@ from mconv.ir.interpreter import evaluate
 from mconv.ir.types import Array
 
 from .errors import RE_EXPORT, unreadable
+from .package import onnx
 
 MAX_KNOWN = 1 << 20
 """Elements up to which a tensor is computed while reading, where an attribute depends on it."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from mconv.ir import DType
 from mconv.ir.types import Array
 
 from .errors import RE_EXPORT, unreadable, unsupported
+from .package import onnx
 from .wire import Skeleton
 
 Kind = onnx.TensorProto

@@ -6,9 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-import onnx
-from onnx import AttributeProto
-
 from mconv.ir import Builder, Graph, Origin, Problem, TensorType, Value
 from mconv.ir.errors import MconvError, UnreadableError, UnsupportedError, UsageError
 from mconv.ir.op import TypeMismatch
@@ -20,6 +17,7 @@ from .functions import attributes_of, functions_of, overload_of, resolved, with_
 from .inputs import InputTypes, tensor_type
 from .model import Model, opsets_of
 from .node import OnnxNode
+from .package import onnx
 from .registry import NEWEST_OPSET, Handler, Results, handler_of
 from .schema import MICROSOFT, schema_of
 from .scope import Body, Scope, free_names, in_order
@@ -247,7 +245,7 @@ class Translation:
         function: onnx.FunctionProto,
         proto: onnx.NodeProto,
         operands: Sequence[Value | None],
-        attributes: Mapping[str, AttributeProto],
+        attributes: Mapping[str, onnx.AttributeProto],
         scope: Scope,
     ) -> list[Value | None]:
         """The results of a function of the model: its nodes take the place of the call."""
@@ -272,7 +270,7 @@ class Translation:
         scope: Scope,
         proto: onnx.NodeProto,
         opsets: Mapping[str, int],
-        attributes: Mapping[str, AttributeProto] | None,
+        attributes: Mapping[str, onnx.AttributeProto] | None,
     ) -> Scope:
         if scope.depth >= MAX_DEPTH:
             raise unreadable("MC216", f"functions or bodies nest deeper than {MAX_DEPTH}", RE_EXPORT)
@@ -350,7 +348,7 @@ def _constant_of(proto: onnx.NodeProto) -> onnx.TensorProto | None:
     if len(proto.attribute) != 1 or not proto.output[0]:
         return None
     attribute = proto.attribute[0]
-    plain = attribute.name == "value" and attribute.type == AttributeProto.TENSOR and not attribute.ref_attr_name
+    plain = attribute.name == "value" and attribute.type == onnx.AttributeProto.TENSOR and not attribute.ref_attr_name
     return attribute.t if plain else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mconv.ir import Builder, DType, Value, ops
@@ -69,6 +71,8 @@ def _check_count(n: OnnxNode) -> None:
     start, limit, delta = (float(content.item()) for content in contents if content is not None)
     if not delta:
         raise unreadable("MC219", "Range has a step of zero", RE_EXPORT)
+    if not math.isfinite(start + limit + delta):
+        raise unreadable("MC219", f"Range from {start} to {limit} by {delta}", RE_EXPORT)
     if (limit - start) / delta > MAX_COUNT:
         raise unsupported("MC309", f"Range makes a tensor of {(limit - start) / delta:.0f} elements")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import onnx as protos
-
 from mconv.ir import Builder, DType, Graph, Symbol, TensorType, Value, ops
 
 from ..errors import RE_EXPORT, form, unreadable
 from ..node import OnnxNode
+from ..package import onnx as protos
 from ..registry import onnx
 
 _ROUNDS = 8

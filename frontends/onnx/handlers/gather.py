@@ -12,8 +12,15 @@ REDUCTIONS = ("none", "add", "mul", "max", "min")
 
 @onnx("Gather")
 def gather(n: OnnxNode, g: Builder) -> Value:
-    """Gather."""
-    return g.add(ops.Gather(n.axis(n.integer("axis"))), n[0], n[1])
+    """Gather; indices that are known must lie inside, because every runtime refuses or clamps them in its own way."""
+    axis = n.axis(n.integer("axis"))
+    size, known = n[0].type.shape[axis] if n[0].type.rank else 0, n.known(n[1])
+    if isinstance(size, int) and known is not None and known.dtype.kind in "iu" and known.size:
+        least, most = int(known.min()), int(known.max())
+        if least < -size or most >= size:
+            what = f"Gather reads index {least if least < -size else most} of an axis of {size}"
+            raise unreadable("MC219", what, RE_EXPORT)
+    return g.add(ops.Gather(axis), n[0], n[1])
 
 
 @onnx("GatherElements")
