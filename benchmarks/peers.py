@@ -59,7 +59,7 @@ def measure(command: list[str], folder: Path, timeout: float = 900.0) -> Run:
     """
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=environment())
         watchdog = threading.Timer(timeout, process.kill)
         watchdog.start()
         try:
@@ -73,6 +73,11 @@ def measure(command: list[str], folder: Path, timeout: float = 900.0) -> Run:
         text = output.read().decode(errors="replace")
     cpu = usage.ru_utime + usage.ru_stime
     return Run(seconds, cpu, usage.ru_maxrss * 1024, process.returncode, text)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a tool that is measured: its compiled Python modules are kept, as for any person."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def probe(folder: Path, *arguments: str) -> dict[str, Any]:
