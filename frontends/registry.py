@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,11 @@ def load(
 def format_of(path: Path) -> Format:
     """The format of a file; UsageError where it is none, UnreadableError where its format is not one that is read."""
     try:
-        if path.is_dir():
+        mode = path.stat().st_mode  # before opening: a pipe would wait for a writer
+        if stat.S_ISDIR(mode):
             raise UsageError(Problem("MC110", f"{path} is a folder, not a model", hint="the path of the file in it"))
+        if not stat.S_ISREG(mode):
+            raise UsageError(Problem("MC110", f"{path} is a pipe, a socket or a device", hint="the path of a file"))
         with path.open("rb") as file:
             head = file.read(HEAD)
     except (OSError, ValueError) as error:

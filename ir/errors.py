@@ -18,6 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+WIDEST = 500
+"""Letters of one line of a message; the middle of longer ones is left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -33,14 +36,23 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.code} {self.what}"]
+        lines = [f"{self.code} {_shown(self.what, 6)}"]
         if self.where:
-            lines.append(f"    at {self.where}")
+            lines.append(f"    at {_shown(self.where)}")
         if self.types:
-            lines.append(f"    with {self.types}")
+            lines.append(f"    with {_shown(self.types)}")
         if self.hint:
-            lines.append(f"    try {self.hint}")
+            lines.append(f"    try {_shown(self.hint)}")
         return "\n".join(lines)
+
+
+def _shown(text: str, most: int = 1) -> str:
+    """Text for a terminal: names come from the model, and may be a megabyte long or hold control characters."""
+    lines = text.split("\n") if most > 1 else [text]
+    if len(lines) > most:
+        lines = [*lines[:most], "..."]
+    cut = (line if len(line) <= WIDEST else f"{line[: WIDEST - 60]} ... {line[-50:]}" for line in lines)
+    return "\n".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in line) for line in cut)
 
 
 class MconvError(Exception):

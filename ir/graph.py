@@ -444,7 +444,12 @@ def infer_types(op: Op, types: tuple[TensorType | None, ...]) -> tuple[TensorTyp
     places = op.operands()
     if not (places and places[-1].variadic):
         types = types + (None,) * (len(places) - len(types))
-    return op.infer(*types)
+    results = op.infer(*types)
+    for result in results:
+        for dim in result.shape:
+            if isinstance(dim, int) and not 0 <= dim < 2**63:
+                raise TypeMismatch(f"{type(op).__name__} makes {result}, and no dimension can be {dim}")
+    return results
 
 
 def padded(op: Op, items: Iterable[Any]) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -21,8 +22,8 @@ from .ir.errors import MconvError, Problem, UsageError
 if TYPE_CHECKING:
     from .ir.types import Shape
 
-MAX_PROBLEMS = 12
-"""Problems printed before the rest is only counted: an error fits on one screen."""
+SCREEN = 36
+"""Lines of problems that are printed before the rest is only counted: an error fits on one screen."""
 
 
 class _ConvertByDefault(click.Group):
@@ -269,8 +270,10 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.exit(0)
     except (MemoryError, RecursionError) as error:
-        sys.exit(_complain(UsageError(Problem("MC116", f"the model is too large for this machine: {error!r}"))))
+        sys.exit(_complain(_too_large(error)))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            sys.exit(_complain(_too_large(error)))
         if os.environ.get("MCONV_DEBUG"):
             raise
         what = f"mconv is at fault: {type(error).__name__}: {error}"
@@ -281,12 +284,21 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _too_large(error: BaseException) -> UsageError:
+    what = f"the model is too large for this machine: {error!r}"
+    return UsageError(Problem("MC116", what, hint="smaller sizes with --input-shape or --dim, or --no-verify"))
+
+
 def _complain(error: MconvError) -> int:
-    shown = error.problems[:MAX_PROBLEMS]
-    for problem in shown:
-        click.echo(f"error {problem}", err=True)
-    if len(error.problems) > len(shown):
-        click.echo(f"... and {len(error.problems) - len(shown)} more", err=True)
+    """Print the problems, as many as fit on a screen; the exit status."""
+    left = SCREEN
+    for index, problem in enumerate(error.problems):
+        text = f"error {problem}"
+        left -= text.count("\n") + 1
+        if left < 0 and index:
+            click.echo(f"... and {len(error.problems) - index} more", err=True)
+            break
+        click.echo(text, err=True)
     return error.exit_status
 
 

@@ -144,6 +144,13 @@ def mismatch(verification: Verification) -> MismatchError:
 
 
 def _paths(source: Any, options: Options, backend: Backend) -> dict[str, Path]:
+    try:
+        return _checked_paths(source, options, backend)
+    except (OSError, ValueError) as error:  # a name too long, a zero byte, a folder that may not be entered
+        raise UsageError(Problem("MC120", f"cannot write '{options.output or _stem(source)}': {error}")) from None
+
+
+def _checked_paths(source: Any, options: Options, backend: Backend) -> dict[str, Path]:
     stem = options.output if options.output is not None else Path(_stem(source))
     if str(stem).endswith(("/", "\\")) or stem.is_dir():
         stem = stem / _stem(source)

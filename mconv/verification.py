@@ -44,7 +44,7 @@ def verify_conversion(
         found, made = runner.run(
             [(model, feeds, graph.output_names), (written, _renamed(feeds, graph, artifact), artifact.outputs)]
         )
-    reference, label = _reference(found, model, graph, feeds)
+        reference, label = _reference(found, model, source, feeds, options, backend)
     if isinstance(made, runner.RunFailed):
         raise CheckError(Problem("MC402", f"{written.runtime} cannot run what was written: {made}"))
     candidate = dict(zip(graph.output_names, (made[name] for name in artifact.outputs), strict=True))
@@ -94,12 +94,18 @@ def source_model(source: Any) -> Iterator[runner.Model]:
 
 
 def _reference(
-    found: dict[str, Array] | runner.RunFailed, model: runner.Model, graph: Graph, feeds: Mapping[str, Array]
+    found: dict[str, Array] | runner.RunFailed,
+    model: runner.Model,
+    source: Any,
+    feeds: Mapping[str, Array],
+    options: Options,
+    backend: Backend,
 ) -> tuple[dict[str, Array], str]:
     if not isinstance(found, runner.RunFailed):
         return found, model.runtime
-    # still worth comparing with the graph's own meaning, but the person must know
-    return interpret(graph, feeds), f"mconv's interpreter ({model.runtime} cannot run the source: {found})"
+    # still worth comparing with the meaning of what was read, before any pass; but the person must know
+    graph, _ = bind_batch(read(source, options), options, backend)
+    return _outputs(graph, feeds), f"mconv's interpreter ({model.runtime} cannot run the source: {found})"
 
 
 def _renamed(feeds: Mapping[str, Array], graph: Graph, artifact: Artifact) -> dict[str, Array]:

@@ -46,6 +46,8 @@ def _text(path: Path) -> str:
         raise errors.not_param(f"{path.name} cannot be opened: {error.strerror}") from None
     if data.startswith(param.BINARY_MAGIC):
         raise errors.binary_param(path.name)
+    if b"\0" in data:
+        raise errors.not_param(f"{path.name} is no text")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -198,15 +198,17 @@ class LRN(Op):
         """x's type."""
         expect_float(x)
         expect(x.rank >= 2, f"x {x} should be [N, C, *S]")
+        expect(self.size > 0, f"size {self.size} is not positive")
         return (x,)
 
     @in_f32
     def evaluate(self, x: Array) -> Array:
         """By sums of shifted squares."""
-        before = (self.size - 1) // 2
-        squares = np.zeros((x.shape[0], x.shape[1] + self.size - 1, *x.shape[2:]), x.dtype)
-        squares[:, before : before + x.shape[1]] = x * x
-        total = sum((squares[:, i : i + x.shape[1]] for i in range(self.size)), np.zeros_like(x))
+        channels = x.shape[1]
+        before, after = min((self.size - 1) // 2, channels), min(self.size // 2, channels)
+        squares = np.zeros((x.shape[0], before + channels + after, *x.shape[2:]), x.dtype)
+        squares[:, before : before + channels] = x * x
+        total = sum((squares[:, i : i + channels] for i in range(before + after + 1)), np.zeros_like(x))
         kind = x.dtype.type
         return np.asarray(x / np.power(kind(self.bias) + kind(self.alpha / self.size) * total, kind(self.beta)))
 

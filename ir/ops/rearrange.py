@@ -159,7 +159,9 @@ class Range(Op):
 
     def evaluate(self, start: Array, limit: Array, delta: Array) -> Array:
         """By the formula, each number from its index."""
-        count = max(0, int(np.ceil((limit.astype(np.float64) - start.astype(np.float64)) / delta.astype(np.float64))))
+        exact = (limit.astype(np.float64) - start.astype(np.float64)) / delta.astype(np.float64)
+        expect(bool(np.isfinite(exact)), f"a Range from {start} to {limit} by {delta} has no length")
+        count = max(0, int(np.ceil(exact)))
         if start.dtype.kind in "iu":
             return np.asarray((start + np.arange(count, dtype=start.dtype) * delta).astype(start.dtype))
         numbers = np.arange(count, dtype=np.float64) * delta.astype(np.float64) + start.astype(np.float64)

@@ -38,6 +38,7 @@ def slid(
         if not isinstance(k, int):
             result.append(UNKNOWN)
             continue
+        expect(k > 0, f"a kernel of {k}")
         span = dilation * (k - 1) + 1
         result.append(_places(size, span, stride, pads[axis], pads[axis + rank], ceil_mode))
     return tuple(result)

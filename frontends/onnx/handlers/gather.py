@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mconv.ir import Builder, Value, ops
 
+from ..errors import RE_EXPORT, unreadable
 from ..node import OnnxNode
 from ..registry import onnx
 
