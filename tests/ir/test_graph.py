@@ -91,7 +91,7 @@ def test_a_copy_is_independent() -> None:
 
 
 def test_networkx_view_has_operand_indices_as_keys() -> None:
-    b, x, y, z = chain()
+    b, _, y, z = chain()
     b.add(o.Sub(), z, y)
     view = b.graph.networkx()
     first, second, third = b.graph.nodes

@@ -14,7 +14,7 @@ from mconv.passes.base import Context, Event
 
 
 class B(Builder):
-    """A builder with random constants: ``b.c(8)`` positive, ``b.w(4, 3, 3, 3)`` of both signs, ``b.n(0.5)`` a number."""
+    """A builder with random constants: ``b.c(8)`` positive, ``b.w(4, 3)`` of both signs, ``b.n(0.5)`` a number."""
 
     def __init__(self) -> None:
         super().__init__()
