@@ -61,9 +61,8 @@ def main() -> int:
     parser.add_argument("--exporter", default="torchscript", choices=("torchscript", "dynamo"))
     options = parser.parse_args()
     ratios, within = [], True
-    print(
-        f"{'network':20} {'MB':>6} {'mconv s':>8} {'pnnx s':>8} {'ratio':>6} {'onnxsim s':>9} {'ratio':>6} {'mconv MB':>9} {'pnnx MB':>8}"
-    )
+    head = f"{'network':20} {'MB':>6} {'mconv s':>8} {'pnnx s':>8} {'ratio':>6} {'onnxsim s':>9} {'ratio':>6}"
+    print(f"{head} {'mconv MB':>9} {'pnnx MB':>8}")
     for name in NETWORKS:
         found = measure(options.zoo / f"{name}.{options.exporter}.onnx", options.work.resolve(), options.repeat)
         (mine, peak), (pnnx, pnnx_peak), (onnxsim, _) = found["mconv"], found["pnnx"], found["onnxsim"]

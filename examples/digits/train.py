@@ -47,6 +47,7 @@ class ConvBlock:
         self.mean, self.var = np.zeros(outputs, np.float32), np.ones(outputs, np.float32)
 
     def forward(self, x: Array) -> Array:
+        """[N, C, H, W] to [N, M, H, W], normalised over the batch."""
         self.columns = unfold(x)
         y = self.columns @ self.weight.T
         mean, var = y.mean(axis=(0, 1, 2)), y.var(axis=(0, 1, 2))
@@ -58,6 +59,7 @@ class ConvBlock:
         return self.result.transpose(0, 3, 1, 2)
 
     def backward(self, gradient: Array) -> tuple[Array, list[tuple[Array, Array]]]:
+        """The gradient of the operand, and the parameters with theirs."""
         g = gradient.transpose(0, 2, 3, 1) * (self.result > 0)
         d_gamma, d_beta = (g * self.normal).sum(axis=(0, 1, 2)), g.sum(axis=(0, 1, 2))
         count = g.size // g.shape[-1]
