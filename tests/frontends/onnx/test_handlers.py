@@ -325,3 +325,37 @@ def test_forms_that_cannot_be_expressed(model: onnx.ModelProto, code: str) -> No
         frontends.load(model)
     assert code_of(error) == code
     assert code == "MC213" or isinstance(error.value, UnsupportedError)
+
+
+def test_mel_weights_are_computed_while_reading() -> None:
+    fixed = {"n": np.int64(8), "l": np.int64(64), "r": np.int64(8192), "a": np.float32(0), "b": np.float32(4096)}
+    graph = same_as_onnxruntime(single("MelWeightMatrix", {}, 17, fixed), tolerance=1e-5)
+    assert graph.outputs[0].is_constant
+
+
+@pytest.mark.parametrize("opset", [18, 21])
+def test_group_norm_by_groups_and_by_channels(opset: int) -> None:
+    count = 2 if opset == 18 else 4
+    fixed = {"s": normal(count), "b": normal(count)}
+    same_as_onnxruntime(single("GroupNormalization", IMAGE, opset, fixed, num_groups=2), tolerance=1e-4)
+
+
+def test_layer_norm_with_its_statistics() -> None:
+    model = single("LayerNormalization", {"x": [2, 3, 4]}, 17, {"s": normal(3, 4)}, outputs=3, axis=-2)
+    same_as_onnxruntime(model, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("name", ["value_float", "value_floats", "value"])
+def test_constants_in_every_attribute(name: str) -> None:
+    values = {
+        "value_float": 1.5,
+        "value_floats": [1.5, 2.0],
+        "value": onnx.numpy_helper.from_array(normal(2, 3)),
+    }
+    assert same_as_onnxruntime(single("Constant", {}, 17, **{name: values[name]})).outputs[0].is_constant
+
+
+def test_range_of_half_precision_counts_in_single() -> None:
+    fixed = {name: np.float16(value) for name, value in {"a": 0, "b": 4000, "c": 1}.items()}
+    graph = frontends.load(single("Range", {}, 27, fixed, out_type=TensorProto.FLOAT16))
+    assert [type(node.op).__name__ for node in graph.nodes][-1] == "Cast"
