@@ -185,6 +185,10 @@ class Net:
         params: Mapping[int, Param],
         weights: Sequence[Weight],
     ) -> list[Blob]:
+        for key, param in params.items():
+            numbers = param if isinstance(param, tuple) else (param,)
+            if any(isinstance(n, int) and not -(2**31) <= n < 2**31 for n in numbers):
+                raise Refused(f"parameter {key} of {type} would be {param}; ncnn holds 32 bits", code="MC324")
         self.layers.append(Layer(type, name, list(inputs), outputs, dict(params), tuple(weights)))
         return outputs
 

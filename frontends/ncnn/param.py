@@ -101,13 +101,15 @@ def parse(text: str, file: str) -> list[Layer]:
     count = int(counts[0])
     if count > MOST_LAYERS:
         raise errors.too_large(f"the file claims {count} layers", f"{file}:2")
-    layers = [_layer(line, f"{file}:{number}") for number, line in enumerate(lines[2:], 3) if line.strip()]
-    if len(layers) != count:
-        raise errors.malformed(f"the file claims {count} layers and has {len(layers)}", file)
-    return layers
+    rows = [(line, f"{file}:{number}") for number, line in enumerate(lines[2:], 3) if line.strip()]
+    if len(rows) != count:
+        raise errors.malformed(f"the file claims {count} layers and has {len(rows)}", file)
+    return [_layer(line, where) for line, where in rows]
 
 
 def _layer(line: str, where: str) -> Layer:
+    if line.count(" ") + line.count("=") > 2 * MOST_ITEMS:
+        raise errors.too_large("the line holds too many fields", where)
     fields, strings = _fields(line, where)
     if len(fields) < 4 or not (fields[2].isdigit() and fields[3].isdigit()) or len(fields[2] + fields[3]) > 10:
         raise errors.malformed("the line is no layer: type, name, number of inputs, number of outputs", where)

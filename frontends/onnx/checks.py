@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
+from functools import cache
 
+from mconv.ir import Value
 from mconv.ir.errors import MconvError
 
 from .errors import RE_EXPORT, unreadable, unsupported
@@ -19,6 +22,37 @@ def check_arity(proto: onnx.NodeProto, schema: Schema) -> None:
         if not least <= len(given) <= most:
             wanted = str(least) if least == most else f"{least} to {most}" if most < UNBOUNDED else f"{least} or more"
             raise unreadable("MC218", f"{proto.op_type} has {len(given)} {what}s, and takes {wanted}", RE_EXPORT)
+
+
+def check_kinds(schema: Schema, operands: Sequence[Value | None]) -> None:
+    """Refuse floats where the specification has only integers, and the like; no runtime takes them either."""
+    if schema.definition is None:
+        return
+    allowed = _kinds(schema.name, schema.domain, schema.since)
+    for index, value in enumerate(operands):
+        if value is None or not allowed:
+            continue
+        kinds = allowed[min(index, len(allowed) - 1)]
+        dtype = value.type.dtype
+        kind = "float" if dtype.is_float else "int" if dtype.is_integer else "bool"
+        if kinds and kind not in kinds:
+            what = f"operand {index} of {schema.name} is {value.type}, and must be of {' or '.join(sorted(kinds))}"
+            raise unreadable("MC219", what, RE_EXPORT)
+
+
+@cache
+def _kinds(name: str, domain: str, since: int) -> list[frozenset[str]]:
+    """For each operand the kinds of elements that the specification allows; an empty set allows all."""
+    found = schema_of(name, domain, since)
+    inputs = found.definition.inputs if found is not None and found.definition is not None else []
+    names = [{type.removeprefix("tensor(").rstrip(")") for type in each.types} for each in inputs]
+    return [frozenset(_kind(name) for name in each) - {""} for each in names]
+
+
+def _kind(name: str) -> str:
+    if name in ("bool", "double"):
+        return {"bool": "bool", "double": "float"}[name]
+    return "float" if "float" in name else "int" if "int" in name else ""
 
 
 def check_version(schema: Schema, opset: int) -> None:

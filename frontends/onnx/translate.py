@@ -10,7 +10,7 @@ from mconv.ir import Builder, Graph, Origin, Problem, TensorType, Value
 from mconv.ir.errors import MconvError, UnreadableError, UnsupportedError, UsageError
 from mconv.ir.op import TypeMismatch
 
-from .checks import check_arity, check_version, unknown
+from .checks import check_arity, check_kinds, check_version, unknown
 from .errors import RE_EXPORT, Problems, unreadable, unsupported
 from .expand import is_defined, specified_function
 from .functions import attributes_of, functions_of, overload_of, resolved, with_defaults, without
@@ -136,6 +136,8 @@ class Translation:
             seen.add(value.name)
             found = scope.lookup(value.name)
             if found is None:
+                if not self.problems:
+                    raise unreadable("MC213", f"nothing makes output '{value.name}'", RE_EXPORT)
                 continue  # its cause has been noted
             if found in scope.body.narrow:
                 raise unsupported("MC304", f"output '{value.name}' holds 4-bit or 2-bit integers", "8-bit integers")
@@ -217,6 +219,7 @@ class Translation:
             raise unknown(proto.op_type, domain, opset)
         if lost:
             return None
+        check_kinds(schema, operands)
         node = OnnxNode(proto, schema, operands, attributes, opset, self, scope)
         return self.by_definition(node) if handler is None else self._handled(node, handler, scope)
 
@@ -294,6 +297,9 @@ class Translation:
 
     def inline(self, graph: onnx.GraphProto, node: OnnxNode) -> list[Value | None]:
         """The outputs of a body whose nodes become part of the graph around it (a branch that is always taken)."""
+        if len(graph.output) != len(node.proto.output):
+            what = f"{node.op_type}'s body returns {len(graph.output)} values, not {len(node.proto.output)}"
+            raise unreadable("MC218", what, RE_EXPORT)
         scope = self._inner(node.scope, node.proto, node.scope.opsets, node.scope.attributes)
         self._initializers(graph, scope)
         self._nodes(graph.node, scope)
