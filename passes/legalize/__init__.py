@@ -1,6 +1,6 @@
 """Fitting a graph to what a target can express; see ``decompose``."""
 
-from . import activations, movement, normalizations, pooling, products, rank, reductions
+from . import activations, attention, movement, normalizations, pooling, products, rank, reductions
 from .decompose import DECOMPOSITIONS, Legalize, decompose
 
 LEGALIZE = Legalize()
@@ -10,6 +10,7 @@ __all__ = [
     "LEGALIZE",
     "Legalize",
     "activations",
+    "attention",
     "decompose",
     "movement",
     "normalizations",

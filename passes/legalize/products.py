@@ -9,7 +9,6 @@ import numpy as np
 from mconv.ir import Op, Value
 from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import (
-    Attention,
     AveragePool,
     Concat,
     Conv,
@@ -18,10 +17,8 @@ from mconv.ir.ops import (
     Linear,
     MatMul,
     MaxPool,
-    Mul,
     ReduceSum,
     Reshape,
-    Softmax,
     Transpose,
 )
 
@@ -40,21 +37,6 @@ def activation_on_its_own(m: Match, add: Add) -> Value:
     m.require(activation is not None, "it carries none")
     assert activation is not None
     return add(activation, add(op.replace(activation=None), m["x"], m["w"], m.get("b")))
-
-
-@decompose(Attention)
-def attention_from_products(m: Match, add: Add) -> Value:
-    """Attention(q, k, v) is Softmax(scale q k' + mask) v."""
-    q, k, v, op = m["q"], m["k"], m["v"], m.op(Attention)
-    mask = m.get("mask")
-    m.require(not op.causal and not op.softcap, "causal or capped")
-    m.require(mask is None or mask.type.dtype.is_float, "a mask of truth values")
-    m.require(q.type.shape[1] == k.type.shape[1], "heads share keys")
-    scale = op.scale if op.scale is not None else 1 / math.sqrt(float(q.type.static_shape[-1]))
-    scores = add(MatMul(), add(Mul(), q, add.constant(scale, like=q)), add(Transpose((0, 1, 3, 2)), k))
-    if mask is not None:
-        scores = add(AddOp(), scores, mask)
-    return add(MatMul(), add(Softmax(3), scores), v)
 
 
 @decompose(Linear)

@@ -84,6 +84,24 @@ CASES: dict[str, tuple[tuple[type[Op], ...], Make]] = {
         (o.Attention,),
         lambda b: b.add(o.Attention(scale=0.5), *(b.x(1, 2, 5, 4, name=n) for n in "qkv"), b.w(5, 5)),
     ),
+    "attention, causal and capped": (
+        (o.Attention,),
+        lambda b: b.add(o.Attention(causal=True, softcap=2.0), *(b.x(1, 2, 5, 4, name=n) for n in "qkv")),
+    ),
+    "attention, causal, masked": (
+        (o.Attention,),
+        lambda b: b.add(o.Attention(causal=True), *(b.x(1, 2, 5, 4, name=n) for n in "qkv"), b.w(5, 5)),
+    ),
+    "attention, truth values, shared keys": (
+        (o.Attention,),
+        lambda b: b.add(
+            o.Attention(),
+            b.x(1, 4, 5, 4, name="q"),
+            b.x(1, 2, 5, 4, name="k"),
+            b.x(1, 2, 5, 4, name="v"),
+            b.constant(np.tri(5, dtype=bool)),
+        ),
+    ),
     "linear": ((o.Linear,), lambda b: b.add(o.Linear(o.Relu()), b.x(2, 3), b.w(4, 3), b.w(4))),
     "einsum": ((o.Einsum,), lambda b: b.add(o.Einsum("bhwc,hkc->bhwk"), b.x(2, 3, 4, 5), b.x(3, 6, 5, name="z"))),
     "einsum, letters summed": ((o.Einsum,), lambda b: b.add(o.Einsum("ij,jk->k"), b.x(2, 3), b.x(3, 4, name="z"))),
