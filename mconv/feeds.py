@@ -49,6 +49,16 @@ def _random(value: Value, generator: np.random.Generator) -> Array:
     return generator.integers(0, 2, shape).astype(bool)
 
 
+def free_memory() -> int | None:
+    """Bytes that the system could give a process now; None where it does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return found[0] if found else None
+
+
 def concrete(type: TensorType) -> tuple[int, ...]:
     """The shape with a trial size for every symbol."""
     return tuple(

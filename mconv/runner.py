@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,9 @@ def _start(
         env={**os.environ, "PYTHONPATH": path},
     )
     assert process.stdin is not None
-    process.stdin.write(json.dumps(request) + "\n")
-    process.stdin.flush()
+    with suppress(BrokenPipeError):  # it has died already; _finish tells how
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
     return process, result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from . import feeds as feed_maker
-from . import frontends, runner
+from . import frontends, inspection, runner
 from .backends.base import Artifact, Backend
 from .compare import compare, relative_error
 from .driver import Options, bind_batch, read, rewrite
-from .ir import Array, CheckError, Graph, MissingExtraError, Problem, UsageError
+from .ir import Array, CheckError, Graph, MissingExtraError, Problem, UsageError, Value
 from .ir.interpreter import run as interpret
 from .passes import pipeline
 from .passes.base import Context
@@ -31,8 +32,7 @@ def verify_conversion(
     source: Any, graph: Graph, backend: Backend, artifact: Artifact, files: Mapping[str, str], options: Options
 ) -> Verification:
     """Compare the source in its runtime with the written files in theirs; says why where it cannot."""
-    rtol = options.rtol if options.rtol is not None else RTOL_FP16 if options.fp16 else RTOL
-    feeds = feed_maker.make(graph, options.inputs, options.seed)
+    rtol = _allowed(options)
     with source_model(source) as model:
         missing = [format for format in (model.format, backend.name) if not runner.available(format)]
         if missing:
@@ -40,6 +40,8 @@ def verify_conversion(
                 runner.require(missing[0])
             packages = ", ".join(runner.RUNTIMES[f].package if f in runner.RUNTIMES else f for f in missing)
             return Verification(None, reason=f"{packages} not installed (pip install 'mconv[verify]')")
+        _check_memory(graph)
+        feeds = feed_maker.make(graph, options.inputs, options.seed)
         written = runner.Model(backend.name, files)
         found, made = runner.run(
             [(model, feeds, graph.output_names), (written, _renamed(feeds, graph, artifact), artifact.outputs)]
@@ -53,14 +55,19 @@ def verify_conversion(
     verification = Verification(passed, label, written.runtime, rtol, outputs)
     if passed:
         return verification
-    blame = find_blame(source, graph, artifact, written, feeds, options, rtol)
+    blame = find_blame(source, graph, artifact, written, feeds, options, outputs)
     return Verification(False, label, written.runtime, rtol, outputs, blame=blame)
+
+
+def _allowed(options: Options) -> float:
+    return options.rtol if options.rtol is not None else RTOL_FP16 if options.fp16 else RTOL
 
 
 def verify_files(left: Path, right: Path, options: Options) -> Verification:
     """Compare two model files, each run in its own runtime on the same inputs."""
     graphs = [frontends.load(p, input_shapes=options.input_shapes, dims=options.dims) for p in (left, right)]
     first, second = graphs
+    _check_memory(first)
     feeds = feed_maker.make(first, options.inputs, options.seed)
     names = _paired("inputs", [v.name for v in first.inputs], [v.name for v in second.inputs])
     outputs = _paired("outputs", first.output_names, second.output_names)
@@ -75,6 +82,21 @@ def verify_files(left: Path, right: Path, options: Options) -> Verification:
     rtol = RTOL if options.rtol is None else options.rtol
     compared = compare(list(outputs), found, {a: made[b] for a, b in outputs.items()}, rtol)
     return Verification(all(c.passed for c in compared), str(left), str(right), rtol, compared)
+
+
+def _check_memory(graph: Graph) -> None:
+    """UsageError (MC116) where running the model would take more memory than the machine has to give.
+
+    Without this the system would end a process, and not necessarily this one.
+    """
+    free = feed_maker.free_memory()
+    inputs = sum(math.prod(feed_maker.concrete(v.type)) * v.type.dtype.size for v in graph.inputs)
+    peak = inspection.peak_activation(graph) or inputs
+    needed = 2 * peak + 2 * inputs  # two runtimes side by side; random numbers begin as doubles
+    if free is not None and needed > free:
+        what = f"comparing takes about {needed >> 20} MB of memory, and {free >> 20} MB are free"
+        hint = "smaller sizes with --input-shape or --dim, or --no-verify"
+        raise UsageError(Problem("MC116", what, hint=hint))
 
 
 @contextmanager
@@ -130,9 +152,11 @@ def find_blame(
     written: runner.Model,
     feeds: Mapping[str, Array],
     options: Options,
-    rtol: float,
+    outputs: Sequence[Comparison],
 ) -> Blame | None:
     """The first stage, node and pass where the numbers part: reading, then each pass, then writing."""
+    rtol = _allowed(options)
+    error, output = max((c.error, c.name) for c in outputs if not c.passed)
     target = backend_of(written)
     first, _ = bind_batch(read(source, options), options, target)
     values = _all_values(first, feeds)
@@ -145,7 +169,15 @@ def find_blame(
     rewrite(first, Context(target=target), options, after=watcher)
     if watcher.blame is not None:
         return watcher.blame
-    return _blame_writing(graph, artifact, written, feeds, rtol)
+    if blame := _blame_writing(graph, artifact, written, feeds, rtol):
+        return blame
+    # what was read is right, and so is what the passes made of it: the last layers are left
+    node = worst.producer if (worst := _value_of(graph, output)) is not None else None
+    return Blame("writing", node.name, str(node.origin), error) if node is not None else None
+
+
+def _value_of(graph: Graph, output: str) -> Value | None:
+    return dict(zip(graph.output_names, graph.outputs, strict=True)).get(output)
 
 
 def backend_of(model: runner.Model) -> Backend:
@@ -186,6 +218,8 @@ def _first_difference(
             left, right = reference.get(value.name), candidate.get(value.name)
             if left is None or right is None:
                 continue
+            if left.size == right.size:
+                right = right.reshape(left.shape)  # a runtime may hold the same elements under other axes
             (found,) = compare([value.name], {value.name: left}, {value.name: right}, rtol)
             if not found.passed:
                 return Blame(stage, node.name, str(node.origin), found.error)
