@@ -33,7 +33,7 @@ from mconv.ir.types import Shape
 
 from ..backend import ncnn
 from ..net import Blob, Net, Param, numbers
-from .binary import DIV, MUL, SUB, scalar_layer
+from .binary import DIV, MAX, MUL, SUB, binary_layer, scalar_layer
 from .conditions import exact, floats
 
 LARGEST = 3.4028234663852886e38
@@ -87,13 +87,12 @@ _KINDS: dict[type[Op], tuple[str, Callable[[Any], dict[int, Param]]]] = {
     HardSigmoid: ("HardSigmoid", lambda op: {0: float(op.alpha), 1: float(op.beta)}),
     HardSwish: ("HardSwish", lambda op: {0: 1 / 6, 1: 0.5}),
     Mish: ("Mish", lambda op: {}),
-    Softplus: ("Softplus", lambda op: {}),
     Shrink: ("Shrink", lambda op: {0: float(op.bias), 1: float(op.lambd)}),
 }
 
 
 @ncnn.emits(
-    Relu, LeakyRelu, Sigmoid, Elu, Selu, Celu, Gelu, HardSigmoid, HardSwish, Mish, Softplus, Shrink, where=(floats,)
+    Relu, LeakyRelu, Sigmoid, Elu, Selu, Celu, Gelu, HardSigmoid, HardSwish, Mish, Shrink, where=(floats,)
 )
 def activation(node: Node, net: Net) -> None:
     """One layer; it keeps the form in which the operand is held."""
@@ -119,6 +118,18 @@ def silu(node: Node, net: Net) -> None:
     gate = scalar_layer(net, x, MUL, node.op.beta, suffix="beta")
     gate = net.layer("Sigmoid", [gate], x.shape, {}, suffix="gate")
     net.give(node.result, net.layer("BinaryOp", [x, gate], x.shape, {0: MUL, 1: 0, 2: 0.0}))
+
+
+_FLAT = 30.0  # from here on softplus(x) is x in float32
+
+
+@ncnn.emits(Softplus, where=(floats,))
+def softplus(node: Node, net: Net) -> None:
+    """max(x, softplus(min(x, 30))): ncnn's own is infinite from 89 on."""
+    x = net.blob(node.inputs[0])
+    low = net.layer("Clip", [x], x.shape, {0: -LARGEST, 1: _FLAT}, suffix="low")
+    low = net.layer("Softplus", [low], x.shape, {}, suffix="softplus")
+    net.give(node.result, binary_layer(net, x, low, MAX, x.shape))
 
 
 @ncnn.emits(Softsign, where=(floats,))

@@ -11,12 +11,15 @@ from mconv.ir.ops import Attention
 from mconv.ir.types import Array, Shape, product
 
 from ..backend import ncnn
-from ..net import Blob, Net
-from .binary import ADD, MUL, scalar_layer
+from ..net import Blob, Net, Param
+from .binary import ADD, MUL, binary_layer, scalar_layer
 from .conditions import static
+from .logic import threshold
 from .movement import tile
+from .reduction import MAX, reduction_layer
 
-_HIDDEN = 1e38  # taken from a score that a computed mask hides
+_HIDDEN = -1e38  # added to a score that is hidden
+_LARGEST = 3.4028234663852886e38
 
 
 def no_softcap(node: Node) -> bool:
@@ -31,7 +34,7 @@ def float_operands(node: Node) -> bool | str:
 
 
 def whole_mask(node: Node) -> bool | str:
-    """a mask has a number for each score (it may be the same for all heads)."""
+    """a computed mask has a number for each score (it may be the same for all heads)."""
     mask = node.operand("mask")
     if mask is None or mask.data is not None:
         return True
@@ -40,59 +43,51 @@ def whole_mask(node: Node) -> bool | str:
     return True if mask.type.shape[-2:] == wanted else f"its computed mask {mask.type} leaves rows or columns out"
 
 
-def causal_without_computed_mask(node: Node) -> bool:
-    """it is not causal besides having a computed mask."""
-    assert isinstance(node.op, Attention)
-    mask = node.operand("mask")
-    return not node.op.causal or mask is None or mask.data is not None
-
-
-@ncnn.emits(Attention, where=(float_operands, static, no_softcap, whole_mask, causal_without_computed_mask))
+@ncnn.emits(Attention, where=(float_operands, static, no_softcap, whole_mask))
 def attention(node: Node, net: Net) -> None:
-    """SDPA."""
+    """SDPA; rows of which all is hidden are multiplied by zero."""
     op = node.op
     assert isinstance(op, Attention)
     q, k, v = node.inputs[:3]
     blobs = [net.shaped(x, (product(x.type.shape[:2]), *x.type.shape[2:])) for x in (q, k, v)]
-    mask = _mask(node, net)
+    mask, seen = _mask(node, net)
     scale = op.scale if op.scale is not None else 1 / math.sqrt(q.type.static_shape[3])
     inputs = blobs if mask is None else [*blobs, mask]
     shape: Shape = (blobs[0].shape[0], blobs[0].shape[1], blobs[2].shape[2])
-    params = {5: int(mask is not None), 6: float(scale), 7: 0, 18: 0}
-    net.give(node.result, net.layer("SDPA", inputs, shape, params))
+    params: dict[int, Param] = {5: int(mask is not None), 6: float(scale), 7: 0, 18: 0}
+    result = net.layer("SDPA", inputs, shape, params, suffix="" if seen is None else "blind")
+    net.give(node.result, result if seen is None else binary_layer(net, result, seen, MUL, shape))
 
 
-def _mask(node: Node, net: Net) -> Blob | None:
+def _mask(node: Node, net: Net) -> tuple[Blob | None, Blob | None]:
+    """What is added to the scores, and 0 for the rows of which all is hidden (None where there are none)."""
     op, mask = node.op, node.operand("mask")
     assert isinstance(op, Attention)
+    rows, columns = node.inputs[0].type.static_shape[2], node.inputs[1].type.static_shape[2]
     if mask is not None and mask.data is None:
-        return _computed_mask(node, net, mask)
-    if mask is None and not op.causal:
-        return None
-    batch, heads, rows, _ = node.inputs[0].type.static_shape
-    columns = node.inputs[1].type.static_shape[2]
-    numbers: Array = np.zeros((1, 1, rows, columns), np.float32)
-    if mask is not None:
-        numbers = numbers + _added(mask.constant, columns)
-    if op.causal:
-        numbers = np.where(np.tri(rows, columns, dtype=bool), numbers, np.float32(-np.inf))
-    if numbers.shape[:2] != (1, 1):
-        numbers = np.broadcast_to(numbers, (batch, heads, rows, columns))
-        numbers = np.ascontiguousarray(numbers).reshape(batch * heads, rows, columns)
-    else:
-        numbers = numbers.reshape(rows, columns)
-    return net.data(numbers, numbers.shape, f"{node.name}/mask")
+        blob = _computed_mask(node, net, mask)
+        if op.causal:
+            blob = _causal(node, net, blob)
+        return _finite(net, blob), _seen(net, blob, mask.type.dtype)
+    added = op.bias(rows, columns, None if mask is None else mask.constant, np.dtype(np.float32))
+    if added is None:
+        return None, None
+    whole: Array = np.zeros((1, 1, rows, columns), np.float32) + added
+    numbers: Array = _by_head(node, whole)
+    hidden = np.isneginf(numbers).all(axis=-1, keepdims=True)
+    alive: Array = (~hidden).astype(np.float32).reshape((-1, rows, 1))
+    seen = net.data(alive, alive.shape, f"{node.name}/seen") if hidden.any() else None
+    finite: Array = np.maximum(numbers, np.float32(_HIDDEN))
+    return net.data(finite, numbers.shape, f"{node.name}/mask"), seen
 
 
-def _added(mask: Array, columns: int) -> Array:
-    """What a constant mask adds to the scores, in four axes and all columns."""
-    if mask.dtype == bool:
-        mask = np.where(mask, np.float32(0), np.float32(-np.inf))
-    mask = mask.astype(np.float32).reshape((1,) * (4 - mask.ndim) + mask.shape)
-    missing = columns - mask.shape[-1]
-    if missing > 0:
-        mask = np.pad(mask, [(0, 0)] * 3 + [(0, missing)], constant_values=-np.inf)
-    return mask
+def _by_head(node: Node, numbers: Array) -> Array:
+    """[L, S] where all heads have the same mask, else [batch and heads, L, S]."""
+    if numbers.shape[:2] == (1, 1):
+        return numbers.reshape(numbers.shape[2:])
+    batch, heads = node.inputs[0].type.static_shape[:2]
+    full = np.broadcast_to(numbers, (batch, heads, *numbers.shape[2:]))
+    return np.ascontiguousarray(full).reshape(batch * heads, *numbers.shape[2:])
 
 
 def _computed_mask(node: Node, net: Net, mask: Value) -> Blob:
@@ -107,5 +102,29 @@ def _computed_mask(node: Node, net: Net, mask: Value) -> Blob:
         blob = net.reshaped(blob, (batch * heads, *shape[2:]))
     if mask.type.dtype is DType.BOOL:  # 1 and 0 become 0 and a number far below all scores
         blob = scalar_layer(net, blob, ADD, -1.0, suffix="hide")
-        blob = scalar_layer(net, blob, MUL, _HIDDEN, suffix="mask")
+        blob = scalar_layer(net, blob, MUL, -_HIDDEN, suffix="added")
     return blob
+
+
+def _causal(node: Node, net: Net, mask: Blob) -> Blob:
+    rows, columns = mask.shape[-2:]
+    later = np.where(np.tri(int(str(rows)), int(str(columns)), dtype=np.bool_), 0, _HIDDEN).astype(np.float32)
+    ones = (1,) * (len(mask.shape) - 2)
+    blob = net.data(later, (*ones, *later.shape), f"{node.name}/later")
+    return binary_layer(net, mask, blob, ADD, mask.shape, suffix="causal")
+
+
+def _finite(net: Net, mask: Blob) -> Blob:
+    """Infinities in a softmax make NaNs; numbers far below all scores do not."""
+    return net.layer("Clip", [mask], mask.shape, {0: _HIDDEN, 1: -_HIDDEN}, suffix="mask")
+
+
+def _seen(net: Net, mask: Blob, dtype: DType) -> Blob:
+    """1 for the rows (of [L, S] or [heads, L, S]) of which something counts."""
+    last = len(mask.shape) - 1
+    if dtype is DType.BOOL:
+        counts = threshold(net, mask, _HIDDEN / 2, suffix="counts")
+    else:  # of a float mask only minus infinity hides; all that is finite is above this when halved
+        counts = threshold(net, scalar_layer(net, mask, MUL, 0.5, suffix="half"), -_LARGEST * 0.75, suffix="counts")
+    seen = reduction_layer(net, counts, MAX, (last,), keepdims=True, suffix="seen")
+    return seen if last == 2 else net.reshaped(seen, (1, *seen.shape))

@@ -66,6 +66,15 @@ def aligned(net: Net, values: Sequence[Value], result: Value) -> tuple[list[Blob
     return [net.shaped(v, s) for v, s in zip(values, narrow, strict=True)], form
 
 
+def narrowed(shape: Shape, result: Value, form: Shape) -> Shape:
+    """The shape of an operand as it broadcasts to the result's form (which ``aligned`` gave)."""
+    full = result.type.shape or (1,)
+    found = _in_form((1,) * (len(full) - len(shape)) + shape, full, form)
+    if found is None:
+        raise Refused("its operands broadcast over half of what is merged", code="MC322")
+    return found
+
+
 def _channelwise(net: Net, value: Value, shape: Shape, form: Shape) -> Blob:
     """The value in that shape. What is held as [C] need not become [C, 1, 1]: ncnn aligns a vector at the channels.
 

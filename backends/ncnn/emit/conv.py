@@ -34,6 +34,8 @@ def positive_pads(node: Node) -> bool:
 def weight_form(node: Node) -> bool | str:
     """the weight is constant, or of a convolution over one or two axes (and of batch 1)."""
     x, w = node.inputs[:2]
+    if x.type.rank < 3:
+        return False
     if w.data is not None and (len(node.inputs) < 3 or node.inputs[2].data is not None):
         return True
     if len(node.inputs) == 3 and (w.data is None) != (node.inputs[2].data is None):
@@ -184,7 +186,7 @@ def _inner_product(node: Node, net: Net) -> None:
 
 
 @ncnn.emits(
-    ConvTranspose, where=(floats, rank(3, 4, 5), positive_pads, constant("w", "b"), batch_or_axis), activation=FUSED
+    ConvTranspose, where=(floats, rank(3, 4, 5), positive_pads, weight_form, batch_or_axis), activation=FUSED
 )
 def deconvolution(node: Node, net: Net) -> None:
     """Deconvolution, of one, two or three axes, with groups DeconvolutionDepthWise."""
@@ -208,12 +210,14 @@ def deconvolution(node: Node, net: Net) -> None:
     params |= dict.fromkeys({1: (20,), 2: (20, 21), 3: (25, 26, 27)}[axes], 0)
     if op.groups != 1:
         params[7] = op.groups
+    dynamic = w.data is None
     if axes <= 2:
-        params[28] = 0
+        params[28] = int(dynamic)
     shape = _result_shape(node.result, batched)
     kinds = _DECONV if op.groups == 1 else _DECONV_GROUPS
-    weights = _weights(node, lambda: _by_maker(w.constant, op.groups))
-    result = net.layer(kinds[axes], [blob], shape, _sorted(params), weights, suffix="batch" if batched else "")
+    inputs = [blob, *(net.shaped(v, v.type.shape) for v in node.inputs[1:])] if dynamic else [blob]
+    weights = [] if dynamic else _weights(node, lambda: _by_maker(w.constant, op.groups))
+    result = net.layer(kinds[axes], inputs, shape, _sorted(params), weights, suffix="batch" if batched else "")
     net.give(node.result, permute(net, result, (1, 0, *range(2, len(shape)))) if batched else result)
 
 

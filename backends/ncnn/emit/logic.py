@@ -15,6 +15,8 @@ from ..net import Blob, Net
 from .binary import ADD, MAX, MIN, MUL, RSUB, SUB, aligned, binary_layer, scalar_layer
 from .conditions import floats_or_bounded
 
+_LARGE = 1e30  # its square is beyond float32
+
 
 def threshold(net: Net, x: Blob, number: float = 0.0, *, suffix: str = "") -> Blob:
     """1 where x > number, else 0."""
@@ -70,16 +72,24 @@ def logic(node: Node, net: Net) -> None:
 
 
 def finite_branches(node: Node) -> bool | str:
-    """neither branch is an infinite constant."""
+    """the branches are finite, or one is nothing but one infinity."""
+    infinite = 0
     for value in node.inputs[1:]:
-        if value.data is not None and value.data.dtype.kind == "f" and not np.isfinite(value.data).all():
+        if value.data is None or value.data.dtype.kind != "f" or np.isfinite(value.data).all():
+            continue
+        if np.isnan(value.data).any() or len(np.unique(value.data)) > 1:
             return f"%{value.name} holds infinities or NaNs, and the branch not taken is multiplied by 0"
-    return floats_or_bounded(node)
+        infinite += 1
+    return floats_or_bounded(node) if infinite < 2 else "both its branches are infinite"
 
 
 @ncnn.emits(Where, where=(finite_branches,))
 def where(node: Node, net: Net) -> None:
-    """a * condition + b * (1 - condition): exact, as one summand is zero."""
+    """a * condition + b * (1 - condition): exact, as one summand is zero. An infinite branch bounds the other."""
+    for number, value in enumerate(node.inputs[1:]):
+        if value.data is not None and np.isinf(value.data).all():
+            _bounded(node, net, number, float(value.data.reshape(-1)[0]))
+            return
     (condition, a, b), shape = aligned(net, node.inputs, node.result)
     taken = binary_layer(net, condition, a, MUL, shape, suffix="taken")
     if _is_zero(node.inputs[2]):
@@ -87,6 +97,19 @@ def where(node: Node, net: Net) -> None:
         return
     other = binary_layer(net, negation(net, condition, suffix="not"), b, MUL, shape, suffix="other")
     net.give(node.result, binary_layer(net, taken, other, ADD, shape))
+
+
+def _bounded(node: Node, net: Net, number: int, infinity: float) -> None:
+    """The least of the finite branch and a bound: -inf where the infinite one is taken, else inf (or mirrored)."""
+    condition, a, b = node.inputs
+    (mask, other), shape = aligned(net, (condition, b if number == 0 else a), node.result)
+    # 1 where the bound must not bind; then times 2, less 1, and twice multiplied out of the range of floats
+    free = negation(net, mask, suffix="free") if number == 0 else mask
+    sign = 1.0 if infinity < 0 else -1.0
+    bound = scalar_layer(net, scalar_layer(net, free, MUL, 2.0, suffix="twice"), SUB, 1.0, suffix="sign")
+    for step in ("large", "bound"):
+        bound = scalar_layer(net, bound, MUL, _LARGE * (sign if step == "bound" else 1.0), suffix=step)
+    net.give(node.result, binary_layer(net, other, bound, MIN if infinity < 0 else MAX, shape))
 
 
 def _is_zero(value: Value) -> bool:

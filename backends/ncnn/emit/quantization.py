@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mconv.ir import DType, Node, Value
@@ -11,7 +13,7 @@ from mconv.ir.types import Array, Shape
 from ..backend import ncnn
 from ..net import Blob, Net, Param
 from .binary import ADD, DIV, MUL, SUB, binary_layer, scalar_layer
-from .conditions import bounds, constant
+from .conditions import bounds
 from .elementwise import unary_layer
 from .reduction import axis_form
 
@@ -34,44 +36,68 @@ def narrow(node: Node) -> bool | str:
     return low is not None and high is not None and max(-low, high) <= 1 << 24
 
 
-def _by(net: Net, x: Blob, kind: int, value: Value, axis: int, *, suffix: str) -> Blob:
-    """x (kind) the scale or the zero point."""
+def _by(
+    net: Net, x: Blob, kind: int, value: Value, axis: int, *, suffix: str, make: Callable[[Array], Array] | None = None
+) -> Blob:
+    """x (kind) the scale or the zero point, or what ``make`` makes of it."""
+    if value.data is None:
+        count = value.type.static_shape[0] if value.type.rank else 1
+        place = tuple(count if i == axis and count > 1 else 1 for i in range(len(x.shape)))
+        return binary_layer(net, x, net.shaped(value, place), kind, x.shape, suffix=suffix)
     data: Array = value.constant.astype(np.float32)
+    if make is not None:
+        data = make(data.astype(np.float64)).astype(np.float32)
     if data.size == 1:
         return scalar_layer(net, x, kind, float(data.reshape(-1)[0]), suffix=suffix)
     shape: Shape = tuple(data.size if i == axis else 1 for i in range(len(x.shape)))
     return binary_layer(net, x, net.data(data, shape, value.name), kind, x.shape, suffix=suffix)
 
 
+def _shifts(zero: Value | None) -> bool:
+    """True unless the zero point is known to be zero."""
+    return zero is not None and (zero.data is None or bool(zero.data.any()))
+
+
+def known_scales(node: Node) -> bool | str:
+    """the numbers of scales and zero points are known."""
+    return all(value.type.is_static and value.type.rank < 2 for value in node.inputs[1:])
+
+
 def _form(node: Node, net: Net) -> tuple[Blob, int]:
     assert isinstance(node.op, Quantize | Dequantize)
     x = node.inputs[0]
-    if node.op.axis is None or node.inputs[1].constant.size == 1:
+    if node.op.axis is None or node.inputs[1].type.numel == 1:
         return net.blob(x), 0
     form, axis = axis_form(net, x, node.op.axis)
     return net.shaped(x, form), axis
 
 
-@ncnn.emits(Quantize, where=(constant("scale", "zero_point"), whole_blocks, narrow))
+@ncnn.emits(Quantize, where=(known_scales, whole_blocks, narrow))
 def quantize(node: Node, net: Net) -> None:
-    """clamp(round(x / scale) + zero point)."""
+    """clamp(round(x / scale) + zero point); a known scale is inverted here, as ncnn's division is approximate."""
     assert isinstance(node.op, Quantize)
     x, axis = _form(node, net)
-    x = _by(net, x, DIV, node.inputs[1], axis, suffix="scaled")
+    scale = node.inputs[1]
+    if scale.data is None:
+        x = _by(net, x, DIV, scale, axis, suffix="scaled")
+    else:
+        x = _by(net, x, MUL, scale, axis, suffix="scaled", make=lambda numbers: 1 / numbers)
     x = unary_layer(net, x, _ROUND, suffix="rounded")
     zero = node.operand("zero_point")
-    if zero is not None and zero.constant.any():
+    if _shifts(zero):
+        assert zero is not None
         x = _by(net, x, ADD, zero, axis, suffix="shifted")
     low, high = _RANGES[node.op.dtype]
     params: dict[int, Param] = {0: float(low), 1: float(high)}
     net.give(node.result, net.layer("Clip", [x], x.shape, params))
 
 
-@ncnn.emits(Dequantize, where=(constant("scale", "zero_point"), whole_blocks, narrow))
+@ncnn.emits(Dequantize, where=(known_scales, whole_blocks, narrow))
 def dequantize(node: Node, net: Net) -> None:
     """(x - zero point) * scale."""
     x, axis = _form(node, net)
     zero = node.operand("zero_point")
-    if zero is not None and zero.constant.any():
+    if _shifts(zero):
+        assert zero is not None
         x = _by(net, x, SUB, zero, axis, suffix="shifted")
     net.give(node.result, _by(net, x, MUL, node.inputs[1], axis, suffix=""))

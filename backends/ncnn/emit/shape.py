@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from mconv.ir import Node, Value
 from mconv.ir.ops import (
     ChannelShuffle,
@@ -20,6 +22,7 @@ from mconv.ir.ops import (
     Squeeze,
     Tile,
     Transpose,
+    Trilu,
     Unsqueeze,
 )
 from mconv.ir.types import Dim, DType, Shape, TensorType, product
@@ -28,7 +31,8 @@ from ...base import Refused
 from ..backend import ncnn
 from ..net import Blob, Net, Param
 from ..shapes import around, fits, grouping, mat_shape
-from .conditions import rank
+from .binary import MUL, binary_layer
+from .conditions import rank, static
 from .movement import MODES, TO_THE_END, concat, crop, cut, flip, pad, permute, tile
 from .reduction import axis_form
 
@@ -37,7 +41,7 @@ _FAR = 1 << 31
 
 def shape_known(node: Node) -> bool:
     """its attributes are known (not computed by the model)."""
-    names = ("shape", "starts", "ends", "pads", "repeats")
+    names = ("shape", "starts", "ends", "pads", "repeats", "k")
     return all(getattr(node.op, name, ()) is not None for name in names)
 
 
@@ -375,6 +379,21 @@ def repeat(node: Node, net: Net) -> None:
         net.alias(node.result, node.inputs[0])
         return
     net.give(node.result, tile(net, net.shaped(node.inputs[0], form), numbers))
+
+
+@ncnn.emits(Trilu, where=(static, shape_known))
+def triangle(node: Node, net: Net) -> None:
+    """A product with ones and zeros."""
+    assert isinstance(node.op, Trilu)
+    x = node.inputs[0]
+    rows, columns = x.type.static_shape[-2:]
+    ones = np.ones((rows, columns), np.float32)
+    k = node.op.k or 0
+    mask = np.triu(ones, k) if node.op.upper else np.tril(ones, k)
+    outer = product(x.type.shape[:-2])
+    blob = net.shaped(x, (outer, rows, columns))
+    kept = net.data(mask, (1, rows, columns), f"{node.name}/kept")
+    net.give(node.result, binary_layer(net, blob, kept, MUL, blob.shape))
 
 
 # Channels and space --------------------------------------------------------------------------------------

@@ -157,7 +157,13 @@ def _whole_scales(node: Node) -> bool | str:
     return op.coordinates in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners")
 
 
-@ncnn.emits(Resize, where=(floats, resizable))
+def floats_or_copies(node: Node) -> bool | str:
+    """the tensors are floating-point, or elements are only copied ('nearest')."""
+    assert isinstance(node.op, Resize)
+    return True if node.op.mode == "nearest" else floats(node)
+
+
+@ncnn.emits(Resize, where=(floats_or_copies, resizable))
 def resize(node: Node, net: Net) -> None:
     """Interp, or products with the matrices of the axes."""
     op, x = node.op, node.inputs[0]
@@ -227,12 +233,16 @@ _PADDINGS = {"zeros": 1, "border": 2, "reflection": 3}
 
 
 def grid_of_an_image(node: Node) -> bool | str:
-    """the mode is linear, or cubic over two axes with zeros around or reflected (the others ncnn defines otherwise)."""
+    """the mode is linear, or cubic over two axes; with zeros around, or linear with the border's elements."""
     op, x = node.op, node.inputs[0].type
     assert isinstance(op, GridSample)
     if x.rank not in (4, 5):
         return f"its image has {x.rank - 2} axes"
-    return op.mode == "linear" or (op.mode == "cubic" and x.rank == 4 and op.padding != "border")
+    if op.padding == "reflection":
+        return "ncnn reflects once, and what lies further out is wrong"
+    if op.mode == "cubic" and op.padding == "border":
+        return "ncnn clamps the place, not its neighbours, as cubic samples at a border want"
+    return op.mode == "linear" or (op.mode == "cubic" and x.rank == 4)
 
 
 @ncnn.emits(GridSample, where=(floats, batch_one, grid_of_an_image))

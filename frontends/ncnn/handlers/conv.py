@@ -109,21 +109,29 @@ def deconvolution(t: Translation, each: Layer) -> Value:
     strides, (begins, ends) = sizes(each, _STRIDE, axes, 1), pads(each, axes)
     extra = sizes(each, (18, 19, 20), axes, 0)
     wanted = sizes(each, (25, 26, 27) if axes == 3 else (20, 21), axes, 0)
-    each.require(not each.whole(28, 0), "its weights are another blob")
     each.require(min(makers, groups, *kernel, *dilations, *strides) > 0, "a size is not positive")
-    x = t.input()
-    inputs = mat(x)[0]
-    each.require(makers % groups == 0 and inputs % groups == 0, f"{groups} groups")
-    w = t.tagged_array(groups, makers // groups, inputs // groups, *kernel)
-    each.require(w.size == count, f"{count} weights, where {w.size} are wanted")
-    weight = t.constant(np.ascontiguousarray(w.swapaxes(1, 2)).reshape(inputs, makers // groups, *kernel))
-    b = t.raw(makers) if bias else None
+    x, weight, b = _deconvolution_operands(t, each, makers, groups, kernel, bias, count)
     padding = (*begins, *ends)
     if begins[0] in (SAME_UPPER, SAME_LOWER):
         padding = _cut_to(mat(x)[1:], kernel, dilations, strides, extra, wanted, begins[0] == SAME_LOWER)
     each.require(min(padding) >= 0, "a pad is negative")
     op = ConvTranspose(strides, padding, dilations, groups, extra)
     return carried(t, each, t.add(op, x, weight, b))
+
+
+def _deconvolution_operands(
+    t: Translation, each: Layer, makers: int, groups: int, kernel: tuple[int, ...], bias: int, count: int
+) -> tuple[Value, Value, Value | None]:
+    if each.whole(28, 0):
+        x, w, *rest = t.inputs(2 + bool(bias))
+        return x, _without_batch(t, w, len(kernel) + 2), _without_batch(t, rest[0], 1) if bias else None
+    x = t.input()
+    inputs = mat(x)[0]
+    each.require(makers % groups == 0 and inputs % groups == 0, f"{groups} groups")
+    stored = t.tagged_array(groups, makers // groups, inputs // groups, *kernel)
+    each.require(stored.size == count, f"{count} weights, where {stored.size} are wanted")
+    weight = t.constant(np.ascontiguousarray(stored.swapaxes(1, 2)).reshape(inputs, makers // groups, *kernel))
+    return x, weight, t.raw(makers) if bias else None
 
 
 def _cut_to(

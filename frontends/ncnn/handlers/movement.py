@@ -57,10 +57,7 @@ def reshape(t: Translation, each: Layer) -> Value:
     each.require(batch in ((233, 233), (0, 0)), f"batch axes {batch}")
     values = t.inputs(1, 10)
     own = mat(values[0])
-    if text:
-        shape = list(reversed(evaluate(text, [mat(v) for v in values])))
-    else:
-        shape = _given_shape(given, own)
+    shape = list(reversed(evaluate(text, [mat(v) for v in values]))) if text else _given_shape(given, own)
     if batch == (0, 0):
         each.require(shape[0] == 1, f"a batch of {shape[0]}")
         shape = shape[1:]
