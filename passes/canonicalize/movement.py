@@ -116,7 +116,17 @@ def merge_concats(m: Match, add: Add) -> Value:
     return add(Concat(axis), *parts)
 
 
+@rule(pat(Concat))
+def drop_empty_parts(m: Match, add: Add) -> Value:
+    """Concat of parts of which some are empty along its axis is the Concat of the others."""
+    op = m.op(Concat)
+    parts = [v for v in m.root.inputs if v.type.shape[op.axis] != 0]
+    m.require(0 < len(parts) < len(m.root.inputs), "no part is empty, or all are")
+    return parts[0] if len(parts) == 1 else add(op, *parts)
+
+
 MOVEMENT = (
+    drop_empty_parts,
     name_reshape,
     compose_reshapes,
     compose_transposes,

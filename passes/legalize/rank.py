@@ -35,9 +35,10 @@ from .decompose import decompose
 
 
 def _static(m: Match) -> tuple[int, ...]:
-    x = m.root.inputs[0].type
-    m.require(x.is_static and m.root.result.type.is_static, "sizes are known only at run time")
-    return x.static_shape
+    values = (*m.root.inputs, *m.root.results)
+    m.require(all(v.type.is_static for v in values), "sizes are known only at run time")
+    m.require(all(v.type.numel for v in values), "an empty tensor")
+    return m.root.inputs[0].type.static_shape
 
 
 def _back(m: Match, add: Add, value: Value, index: int = 0) -> Value:
@@ -188,8 +189,8 @@ def _broadcast_runs(types: Sequence[TensorType], rank: int) -> list[list[int]]:
 @decompose(*(op for op in OPERATORS.values() if op.elementwise))
 def merge_axes_of_elementwise(m: Match, add: Add) -> Value:
     """An elementwise operator acts on operands with the axes merged along which they broadcast alike."""
+    _static(m)
     types = [v.type for v in m.root.inputs]
-    m.require(all(t.is_static for t in types), "sizes are known only at run time")
     rank = m.root.result.type.rank
     runs = _broadcast_runs(types, rank)
     m.require(len(runs) < rank and rank > 3, "no neighbours broadcast alike, or few axes")

@@ -44,10 +44,14 @@ KINDS = (
 )  # fmt: skip
 
 
+UNKNOWN_AXES = "the axes are known only at run time"
+
+
 @decompose(ReduceL1)
 def l1_from_sum(m: Match, add: Add) -> Value:
     """ReduceL1(x) is the sum of |x|."""
     op = m.op(ReduceL1)
+    m.require(op.axes is not None, UNKNOWN_AXES)
     return add(ReduceSum(op.axes, op.keepdims), add(Abs(), m["x"]))
 
 
@@ -55,6 +59,7 @@ def l1_from_sum(m: Match, add: Add) -> Value:
 def l2_from_sum_of_squares(m: Match, add: Add) -> Value:
     """ReduceL2(x) is the root of the sum of squares."""
     op = m.op(ReduceL2)
+    m.require(op.axes is not None, UNKNOWN_AXES)
     m.require(m["x"].type.dtype.is_float, "not of floating point")
     return add(Sqrt(), add(ReduceSum(op.axes, op.keepdims), add(Square(), m["x"])))
 
@@ -63,6 +68,7 @@ def l2_from_sum_of_squares(m: Match, add: Add) -> Value:
 def sum_of_squares_from_sum(m: Match, add: Add) -> Value:
     """ReduceSumSquare(x) is the sum of squares."""
     op = m.op(ReduceSumSquare)
+    m.require(op.axes is not None, UNKNOWN_AXES)
     return add(ReduceSum(op.axes, op.keepdims), add(Square(), m["x"]))
 
 
@@ -70,6 +76,7 @@ def sum_of_squares_from_sum(m: Match, add: Add) -> Value:
 def log_sum_from_sum(m: Match, add: Add) -> Value:
     """ReduceLogSum(x) is the logarithm of the sum."""
     op = m.op(ReduceLogSum)
+    m.require(op.axes is not None, UNKNOWN_AXES)
     return add(Log(), add(ReduceSum(op.axes, op.keepdims), m["x"]))
 
 
@@ -88,6 +95,7 @@ def log_sum_exp_from_max(m: Match, add: Add) -> Value:
 def mean_from_sum(m: Match, add: Add) -> Value:
     """ReduceMean(x) is the sum divided by the number of elements."""
     x, op = m["x"], m.op(ReduceMean)
+    m.require(op.axes is not None, UNKNOWN_AXES)
     count = int(np.prod([d if isinstance(d := x.type.shape[a], int) else 0 for a in op.axes or ()]))
     m.require(count > 0, "the number of elements is known only at run time, or zero")
     return add(Mul(), add(ReduceSum(op.axes, op.keepdims), x), add.constant(1 / count, like=x))

@@ -91,6 +91,10 @@ CASES: dict[str, tuple[Make, list[str]]] = {
         lambda b: b.add(o.Einsum("ij,ij->i"), b.x(3, 4), b.x(3, 4, name="z")),
         ["Einsum"],
     ),
+    "an empty part of a concat": (
+        lambda b: b.add(o.Concat(1), b.x(2, 3), b.x(2, 0, name="none"), b.x(2, 1, name="z")),
+        ["Concat"],
+    ),
     "pool of one": (
         lambda b: b.add(o.Relu(), b.add(o.MaxPool((1, 1), (1, 1), (0,) * 4, (1, 1)), b.x(1, 2, 3, 3))),
         ["Relu"],
