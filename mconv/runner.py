@@ -26,6 +26,10 @@ TIMEOUT = 1800
 """Seconds after which a run is given up."""
 
 
+SERVE = "from mconv.runner import serve; serve()"
+"""What the child runs."""
+
+
 class RunFailed(Exception):
     """The runtime refused the model, or crashed on it; the message is its own."""
 
@@ -73,14 +77,17 @@ def require(format: str) -> None:
 def run(jobs: Sequence[tuple[Model, Mapping[str, Array], Sequence[str]]]) -> list[dict[str, Array] | RunFailed]:
     """Run models side by side: for each its feeds by name and the values wanted; arrays by name, or the failure."""
     with tempfile.TemporaryDirectory(prefix="mconv-") as folder:
-        started = [_start(Path(folder), index, *job) for index, job in enumerate(jobs)]
+        started: list[tuple[subprocess.Popen[str], Path]] = []
         try:
+            for index, job in enumerate(jobs):
+                started.append(_start(Path(folder), index, *job))  # one that fails must find those before it
             return [_finish(*each) for each in started]
         finally:
             for process, _ in started:
                 if process.poll() is None:
                     process.kill()
-                process.wait()
+                with suppress(BrokenPipeError), process:  # waits, and closes the pipes
+                    pass
 
 
 def _start(
@@ -99,7 +106,7 @@ def _start(
     }
     path = os.pathsep.join(p for p in [str(Path(__file__).parent.parent), *sys.path] if p)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from mconv.runner import serve; serve()"],
+        [sys.executable, "-c", SERVE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
