@@ -348,4 +348,13 @@ CONTRIB: dict[str, tuple[Counts, Counts, dict[str, tuple[str, Any, bool]]]] = {
             "upper": ("INT", 1, False),
         },
     ),
+    "UnfoldTensor": (
+        (1, 1),
+        (1, 1),
+        {
+            "dim": ("INT", -1, False),
+            "size": ("INT", None, True),
+            "step": ("INT", 1, False),
+        },
+    ),
 }

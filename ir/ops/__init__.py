@@ -147,6 +147,7 @@ from .rearrange import (
     ReverseSequence,
     SpaceToDepth,
     Trilu,
+    Unfold,
 )
 from .recurrent import (
     GRU,
@@ -355,6 +356,7 @@ __all__ = [
     "TopK",
     "Transpose",
     "Trilu",
+    "Unfold",
     "Unique",
     "Unsqueeze",
     "Where",

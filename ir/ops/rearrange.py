@@ -224,3 +224,31 @@ class Col2Im(Op):
     def evaluate(self, x: Array) -> Array:
         """Tap by tap."""
         return convolve.fold(x, self.image, self.block, self.strides, self.pads, self.dilations)
+
+
+@operator
+class Unfold(Op):
+    """Windows of ``size`` elements along ``axis``, one every ``step``; the window becomes a new last axis.
+
+    [*A, D, *B] -> [*A, (D - size) / step + 1 (rounded down), *B, size]: y[a, i, b, j] = x[a, i step + j, b].
+    torch.Tensor.unfold's definition.
+    """
+
+    signature = "x"
+    axis: int
+    size: int
+    step: int = 1
+
+    def infer(self, x: TensorType) -> Results:
+        """[*A, windows, *B, size]."""
+        expect_axis(self.axis, x.rank)
+        expect(self.size > 0 and self.step > 0, f"windows of {self.size} every {self.step}")
+        length = x.shape[self.axis]
+        expect(not isinstance(length, int) or length >= self.size, f"a window of {self.size} does not fit {x}")
+        windows = (length + (self.step - self.size)) // self.step
+        return (x.with_shape((*x.shape[: self.axis], windows, *x.shape[self.axis + 1 :], self.size)),)
+
+    def evaluate(self, x: Array) -> Array:
+        """A view."""
+        windows = np.lib.stride_tricks.sliding_window_view(x, self.size, axis=self.axis)
+        return windows[(slice(None),) * self.axis + (slice(None, None, self.step),)]

@@ -26,6 +26,7 @@ from mconv.ir.ops import (
     Tile,
     Transpose,
     Trilu,
+    Unfold,
     Unsqueeze,
     Where,
 )
@@ -121,6 +122,28 @@ def _runs(indices: list[int]) -> list[tuple[int, int, int]]:
                 continue
         runs.append((index, 1, 1))
     return runs
+
+
+@decompose(Unfold)
+def slices_for_unfold(m: Match, add: Add) -> Value:
+    """Unfold is a Concat of Slices: of its windows, or of each place in all windows, whichever are fewer."""
+    x, op = m["x"], m.op(Unfold)
+    shape = m.root.result.type.shape
+    windows, axis, last = shape[op.axis], op.axis, x.type.rank
+    m.require(isinstance(windows, int), "sizes are known only at run time")
+    assert isinstance(windows, int)
+    m.require(min(windows, op.size) <= MAX_PIECES, f"more than {MAX_PIECES} windows and places in them")
+    if windows < op.size:
+        behind = add(Transpose((*(a for a in range(last) if a != axis), axis)), x)
+        begins = range(0, windows * op.step, op.step)
+        parts = [cut(add, behind, last - 1, begin, begin + op.size) for begin in begins]
+        along, single = axis, (*shape[:axis], 1, *shape[axis + 1 :])
+    else:
+        span = (windows - 1) * op.step + 1
+        parts = [cut(add, x, axis, place, place + span, op.step) for place in range(op.size)]
+        along, single = last, (*shape[:-1], 1)
+    pieces = [add(reshape_to(part.type, single), part) for part in parts]
+    return pieces[0] if len(pieces) == 1 else add(Concat(along), *pieces)
 
 
 @decompose(Slice)

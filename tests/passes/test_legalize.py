@@ -68,6 +68,10 @@ CASES: dict[str, tuple[tuple[type[Op], ...], Make]] = {
     "gather one": ((o.Gather,), lambda b: b.add(o.Gather(0), b.x(3, 4), b.constant(np.int64(1)))),
     "slice with steps": ((o.Slice,), unary(o.Slice((1, 0), (9, 5), (1, 0), (3, 2)), 5, 10)),
     "slice backwards": ((o.Slice,), unary(o.Slice((-1,), (-100,), (1,), (-1,)), 2, 5)),
+    "unfold, places": ((o.Unfold,), unary(o.Unfold(1, 2, 3), 2, 9, 3)),
+    "unfold, windows": ((o.Unfold,), unary(o.Unfold(0, 4, 3), 8, 2, 3)),
+    "unfold, last axis": ((o.Unfold,), unary(o.Unfold(2, 3), 1, 2, 8)),
+    "unfold, one window": ((o.Unfold,), unary(o.Unfold(1, 5), 2, 5, 3)),
     "tile": ((o.Tile,), unary(o.Tile((2, 1, 3)), 2, 3, 1)),
     "expand": ((o.Expand,), unary(o.Expand((2, 3, 4)), 3, 1)),
     "pad that crops": ((o.Pad,), unary(o.Pad("constant", (0, -1, 0, 2)), 2, 5)),
@@ -177,6 +181,12 @@ def test_integers_are_not_taken_for_floats() -> None:
     target = Refusing(o.Expand)
     rewritten(graph, [LEGALIZE], target)
     assert kinds(graph) == ["Expand"]
+
+
+def test_many_windows_stay_in_one_piece() -> None:
+    graph = build(lambda b: b.add(o.Unfold(0, 65), b.x(129)))
+    rewritten(graph, [LEGALIZE], Refusing(o.Unfold))
+    assert kinds(graph) == ["Unfold"]
 
 
 def test_a_pool_of_integers_moves_before_their_quantization() -> None:

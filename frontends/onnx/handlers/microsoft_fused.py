@@ -1,4 +1,4 @@
-"""Operators that onnxruntime's optimizer fuses, taken apart again, and its twins of standard ones."""
+"""Operators that onnxruntime's optimizer fuses, taken apart again, its twins of standard ones, and UnfoldTensor."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ def expand_dims(n: OnnxNode, g: Builder) -> Value:
     """ExpandDims: one new axis."""
     axis = int(n.constant(1, "axis").reshape(()))
     return g.add(ops.Unsqueeze((n.axis(axis, n.rank + 1),)), n[0])
+
+
+@microsoft("UnfoldTensor")
+def unfold(n: OnnxNode, g: Builder) -> Value:
+    """UnfoldTensor: PyTorch's unfold."""
+    return g.add(ops.Unfold(n.axis(n.integer("dim")), n.integer("size"), n.integer("step")), n[0])
 
 
 def _activation(n: OnnxNode, name: str, alpha: float | None, beta: float | None) -> Op | None:

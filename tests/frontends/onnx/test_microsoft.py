@@ -10,9 +10,10 @@ from onnx import TensorProto, helper
 
 from mconv.frontends import load
 from mconv.frontends.onnx.schema import MICROSOFT
+from mconv.ir.errors import UnreadableError
 from mconv.ir.interpreter import run
 
-from .models import feeds_of, same_as_onnxruntime, single
+from .models import code_of, feeds_of, same_as_onnxruntime, single
 
 RANDOM = np.random.default_rng(1)
 U8, I8 = TensorProto.UINT8, TensorProto.INT8
@@ -301,6 +302,21 @@ def test_rotary_embedding(interleaved: int, flat: bool, one: bool) -> None:
     fixed = {"p": positions, "c": normal(9, 2), "s": normal(9, 2)}
     model = ms("RotaryEmbedding", {"x": shape}, fixed, interleaved=interleaved)
     same_as_onnxruntime(model)
+
+
+@pytest.mark.parametrize("attributes", [{"size": 3}, {"size": 2, "dim": 1, "step": 2}, {"size": 4, "dim": -2}])
+def test_unfold(attributes: dict[str, Any]) -> None:
+    same_as_onnxruntime(ms("UnfoldTensor", {"x": [2, 5, 6]}, **attributes))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [({"size": 7}, "MC219"), ({"size": 2, "step": 0}, "MC219"), ({"size": 1, "dim": 3}, "MC219"), ({}, "MC217")],
+)
+def test_unfold_that_fits_nothing(attributes: dict[str, Any], code: str) -> None:
+    with pytest.raises(UnreadableError) as error:
+        load(ms("UnfoldTensor", {"x": [2, 5, 6]}, **attributes))
+    assert code_of(error) == code
 
 
 def test_the_table_of_specifications_is_fresh() -> None:

@@ -28,6 +28,7 @@ from mconv.ir.ops import (
     Tile,
     Transpose,
     Trilu,
+    Unfold,
     Unsqueeze,
 )
 from mconv.ir.ops.shape import END
@@ -77,6 +78,11 @@ def _col2im(x, image, block, dilations=None, pads=None, strides=None):
     op = Col2Im(block, image, dilations or (1,) * rank, pads or (0,) * 2 * rank, strides or (1,) * rank)
     attributes = {"dilations": op.dilations, "pads": op.pads, "strides": op.strides}
     return Case(op, [rand(*x)], "Col2Im", attributes, [rand(*x), np.array(image), np.array(block)])
+
+
+def _unfold(x, axis, size, step=1):
+    attributes = {"dim": axis, "size": size, "step": step}
+    return Case(Unfold(axis, size, step), [x], "UnfoldTensor", attributes, domain="com.microsoft")
 
 
 CASES = [
@@ -156,6 +162,13 @@ CASES = [
     _col2im((1, 4, 9), (6, 6), (2, 2), None, None, (2, 2)),
     _col2im((1, 10, 12), (3, 4, 5), (1, 1, 5), None, None),
     _col2im((1, 6, 5), (6,), (2,)),
+    _unfold(X, 2, 2),
+    _unfold(X, 0, 1, 3),
+    _unfold(X, 1, 3, 2),
+    _unfold(rand(2, 9), 1, 4, 3),
+    _unfold(rand(5), 0, 2, 2),
+    _unfold(integers(3, 7), 1, 2, 4),
+    _unfold(np.zeros((0, 3, 4), np.float32), 1, 2),
 ]
 
 
@@ -271,6 +284,11 @@ def test_unknown_operands_leave_sizes_unknown():
         (ReverseSequence(), [(2, 3), (2,)]),
         (Col2Im((2, 2), (4, 4), (1, 1), (0,) * 4, (1, 1)), [(1, 4, 8)]),
         (Col2Im((2, 2), (4, 4), (1, 1), (0,) * 4, (1, 1)), [(1, 5, 9)]),
+        (Unfold(2, 1), [(2, 3)]),
+        (Unfold(1, 4), [(2, 3)]),
+        (Unfold(1, 1, 4), [(2, 0)]),
+        (Unfold(1, 2, 0), [(2, 3)]),
+        (Unfold(1, 0), [(2, 3)]),
     ],
 )
 def test_refuses(op, shapes):
