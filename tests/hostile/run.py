@@ -72,8 +72,12 @@ def run_all(cases: Iterable[Case], workers: int = 2, command: bool = False) -> I
     import numpy  # noqa: F401  what every case would import is imported once, before forking
     import onnx.defs  # noqa: F401
 
-    from mconv import cli, driver  # noqa: F401
-    from mconv.frontends.onnx import reader  # noqa: F401
+    from mconv import backends, cli, driver, verification  # noqa: F401
+    from mconv.frontends.ncnn import reader as ncnn_reader  # noqa: F401
+    from mconv.frontends.onnx import reader, registry  # noqa: F401
+
+    registry.load_handlers()
+    backends.get("ncnn")
 
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(lambda case: run_one(case, command), cases)
