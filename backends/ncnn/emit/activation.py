@@ -91,9 +91,7 @@ _KINDS: dict[type[Op], tuple[str, Callable[[Any], dict[int, Param]]]] = {
 }
 
 
-@ncnn.emits(
-    Relu, LeakyRelu, Sigmoid, Elu, Selu, Celu, Gelu, HardSigmoid, HardSwish, Mish, Shrink, where=(floats,)
-)
+@ncnn.emits(Relu, LeakyRelu, Sigmoid, Elu, Selu, Celu, Gelu, HardSigmoid, HardSwish, Mish, Shrink, where=(floats,))
 def activation(node: Node, net: Net) -> None:
     """One layer; it keeps the form in which the operand is held."""
     net.give(node.result, net.layer(*_layer(node.op, net.blob(node.inputs[0]))))

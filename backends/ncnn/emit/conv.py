@@ -64,9 +64,7 @@ def window_params(
     return params
 
 
-@ncnn.emits(
-    Conv, where=(floats, rank(3, 4, 5), positive_pads, weight_form, batch_or_axis), activation=FUSED
-)
+@ncnn.emits(Conv, where=(floats, rank(3, 4, 5), positive_pads, weight_form, batch_or_axis), activation=FUSED)
 def convolution(node: Node, net: Net) -> None:
     """Convolution, of one, two or three axes, with groups ConvolutionDepthWise; on a single element InnerProduct."""
     op, (x, w) = node.op, node.inputs[:2]
@@ -185,9 +183,7 @@ def _inner_product(node: Node, net: Net) -> None:
     net.give(node.result, net.layer("InnerProduct", [blob], (makers,), params, _weights(node, lambda: w.constant)))
 
 
-@ncnn.emits(
-    ConvTranspose, where=(floats, rank(3, 4, 5), positive_pads, weight_form, batch_or_axis), activation=FUSED
-)
+@ncnn.emits(ConvTranspose, where=(floats, rank(3, 4, 5), positive_pads, weight_form, batch_or_axis), activation=FUSED)
 def deconvolution(node: Node, net: Net) -> None:
     """Deconvolution, of one, two or three axes, with groups DeconvolutionDepthWise."""
     op, (x, w) = node.op, node.inputs[:2]

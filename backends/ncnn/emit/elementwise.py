@@ -268,5 +268,3 @@ def cast(node: Node, net: Net) -> None:
         net.give(node.result, unary_layer(net, net.blob(source), _TRUNC))
     else:
         net.alias(node.result, source)
-
-

@@ -177,5 +177,3 @@ def mean_variance(node: Node, net: Net) -> None:
     outer = (1, *form) if len(kinds) == 1 else form
     blob: Blob = net.shaped(x, (outer[0], 1, outer[1]))
     net.give(node.result, net.layer("MVN", [blob], blob.shape, {0: 1, 1: 0, 2: float(op.epsilon)}))
-
-

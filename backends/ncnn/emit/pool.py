@@ -184,6 +184,3 @@ def _regions(node: Node, net: Net, kind: str, params: dict[int, Param], first: i
     result = cells[0] if count == 1 else concat(net, whole, 0)
     assert mat_shape(node.result.type.shape) == result.shape
     net.give(node.result, result)
-
-
-

@@ -114,5 +114,3 @@ def _biases(op: LSTM | GRU | RNN, b: Value | None, directions: int, hidden: int)
     if isinstance(op, GRU):
         return np.concatenate([summed[:, :2], both[:, 0, 2:], both[:, 1, 2:]], axis=1)
     return summed
-
-

@@ -46,9 +46,7 @@ _KINDS: dict[type[Op], int] = {
 _POOLS: dict[type[Op], int] = {ReduceMean: AVERAGE, ReduceMax: POOL_MAX}
 
 
-def reduction_layer(
-    net: Net, x: Blob, kind: int, axes: Sequence[int], *, keepdims: bool, suffix: str = ""
-) -> Blob:
+def reduction_layer(net: Net, x: Blob, kind: int, axes: Sequence[int], *, keepdims: bool, suffix: str = "") -> Blob:
     """A Reduction over Mat dimensions."""
     if keepdims:
         shape: Shape = tuple(1 if axis in axes else dim for axis, dim in enumerate(x.shape))

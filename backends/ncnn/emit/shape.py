@@ -425,5 +425,3 @@ def channel_shuffle(node: Node, net: Net) -> None:
     _, channels, *rest = x.type.shape
     form: Shape = (channels, *rest) if len(rest) in (2, 3) else (channels, 1, product(rest))
     net.give(node.result, net.layer("ShuffleChannel", [net.shaped(x, form)], form, {0: node.op.groups, 1: 0}))
-
-

@@ -256,5 +256,3 @@ def grid_sample(node: Node, net: Net) -> None:
     params: dict[int, Param] = {0: _SAMPLES[op.mode], 1: _PADDINGS[op.padding], 2: int(op.align_corners), 3: 0}
     inputs = [net.held(x), net.held(grid)]
     net.give(node.result, net.layer("GridSample", inputs, node.result.type.shape[1:], params))
-
-
