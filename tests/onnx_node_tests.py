@@ -2,7 +2,8 @@
 
     python -m tests.onnx_node_tests --via interpreter      reader and interpreter
     python -m tests.onnx_node_tests --via ncnn --list      converted and run in ncnn, each case listed
-    python -m tests.onnx_node_tests --via pnnx             the same for pnnx
+    python -m tests.onnx_node_tests --via onnx             converted to ONNX and run in onnxruntime
+    python -m tests.onnx_node_tests --via pnnx             as ncnn, with pnnx
 
 A case is out of scope when it is about training, `ai.onnx.ml`, sequences, optionals or strings, random numbers, image
 decoding, or arithmetic of float8, float6, float4 or integers of less than 8 bits.  All others count.
@@ -224,6 +225,19 @@ def convert_and_run_ncnn(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[
     return [results[name] for name in wanted]
 
 
+def convert_and_run_onnx(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[Any]:
+    """Convert a model to ONNX with mconv, run that in onnxruntime, and give the outputs in the model's order."""
+    import mconv
+    from mconv import backends
+
+    wanted = [value.name for value in model.graph.output]
+    with tempfile.TemporaryDirectory() as folder:
+        made = mconv.convert(model, target="onnx", output=Path(folder) / "model", verify=False)
+        onnx.checker.check_model(str(made.files[".onnx"]), full_check=True)
+        results = backends.get("onnx").run({".onnx": str(made.files[".onnx"])}, feeds, wanted)
+    return [results[name] for name in wanted]
+
+
 PNNX_SUFFIX = {"float32": "f32", "float64": "f64", "float16": "f16", "int32": "i32", "int64": "i64", "uint8": "u8"}
 PNNX_SUFFIX |= {"int8": "i8", "int16": "i16", "bool": "i8"}
 
@@ -304,6 +318,7 @@ def _via(convert_and_run: Callable[[onnx.ModelProto, dict[str, Any]], list[Any]]
 VIA: dict[str, Callable[[Any], Outcome]] = {
     "interpreter": via_interpreter,
     "ncnn": _via(convert_and_run_ncnn),
+    "onnx": _via(convert_and_run_onnx),
     "pnnx": _via(convert_and_run_pnnx),
 }
 
