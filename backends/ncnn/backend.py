@@ -41,7 +41,11 @@ class NcnnBackend(Backend):
         problems = [problem for node in graph.nodes if (problem := self._emit_node(node, net)) is not None]
         if problems:
             raise UnsupportedError(problems)
-        finished = finish(net, graph)
+        try:
+            finished = finish(net, graph)
+        except Refused as refused:
+            problem = Problem(refused.code or self.code_form, f"an output: {refused.why}", hint=refused.hint)
+            raise UnsupportedError(problem) from refused
         check_names(finished)
         text = param_text(finished.layers).encode()
         return Artifact(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mconv.ir import Node, Value
@@ -66,9 +67,10 @@ def rank(*allowed: int) -> Any:
 def exact(node: Node) -> bool | str:
     """the tensors are floating-point, or integers so bounded that float32 computes them exactly."""
     for value in node.results:
-        low, high = bounds(value)
         if value.type.dtype.is_float:
             continue
+        # what it would be if nothing wrapped around
+        low, high = _BOUNDS.get(type(node.op).__name__, _unknown)(node, 0)
         if low is None or high is None or max(-low, high) > EXACT_INTEGERS:
             return f"%{value.name} is {value.type.dtype.value}, and might not be exact in float32"
         least, greatest = _RANGES.get(value.type.dtype, (-EXACT_INTEGERS, EXACT_INTEGERS))
@@ -91,22 +93,28 @@ _DEEPEST = 24  # how far up the graph a bound is looked for
 
 def bounds(value: Value, depth: int = 0) -> Bounds:
     """The least and greatest number that an integer value can hold, as far as the graph tells; else (None, None)."""
-    if value.type.dtype in _RANGES:
-        return _RANGES[value.type.dtype]
+    if value.type.dtype.is_float:
+        return None, None
     if value.data is not None and value.data.size:
-        if value.type.dtype.is_float:
-            return None, None
         return int(value.data.min()), int(value.data.max())
+    widest = _RANGES.get(value.type.dtype, (None, None))
     node = value.producer
     if node is None or depth > _DEEPEST:
-        return None, None
-    rule = _BOUNDS.get(type(node.op).__name__)
-    return rule(node, depth + 1) if rule is not None else (None, None)
+        return widest
+    low, high = _BOUNDS.get(type(node.op).__name__, _unknown)(node, depth + 1)
+    if low is None or high is None:
+        return widest
+    fits = widest[0] is None or widest[1] is None or (widest[0] <= low and high <= widest[1])
+    return (low, high) if fits else widest
+
+
+def _unknown(node: Node, depth: int) -> Bounds:
+    return None, None
 
 
 def _same(node: Node, depth: int) -> Bounds:
     """Of operators that move elements about: all operands' together."""
-    found = [bounds(v, depth) for v in node.inputs if not v.type.dtype.is_float or v is node.inputs[0]]
+    found = [bounds(v, depth) for v in node.inputs]
     lows, highs = [low for low, _ in found], [high for _, high in found]
     if any(low is None for low in lows) or any(high is None for high in highs):
         return None, None
@@ -132,11 +140,11 @@ def _index(node: Node, depth: int) -> Bounds:
     return (0, size - 1) if isinstance(size, int) else (None, None)
 
 
-_BOUNDS = {
+_BOUNDS: dict[str, Callable[[Node, int], Bounds]] = {
     **dict.fromkeys(("Concat", "Max", "Min"), _same),
     **dict.fromkeys(
         ("Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Split", "Slice", "Expand", "Tile",
-         "Cast", "ReduceMax", "ReduceMin"), _first,
+         "Cast", "Clip", "ReduceMax", "ReduceMin"), _first,
     ),
     **dict.fromkeys(("Add", "Sub", "Mul"), _corners),
     **dict.fromkeys(("ArgMax", "ArgMin"), _index),

@@ -8,7 +8,33 @@ from __future__ import annotations
 import numpy as np
 
 from mconv.ir import Node, Value
-from mconv.ir.ops import And, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Not, Or, Where, Xor
+from mconv.ir.ops import (
+    Add,
+    And,
+    Attention,
+    Concat,
+    Equal,
+    Expand,
+    Flatten,
+    Greater,
+    GreaterOrEqual,
+    Identity,
+    Less,
+    LessOrEqual,
+    Not,
+    Or,
+    Reshape,
+    Slice,
+    Softmax,
+    Split,
+    Squeeze,
+    Sub,
+    Tile,
+    Transpose,
+    Unsqueeze,
+    Where,
+    Xor,
+)
 
 from ..backend import ncnn
 from ..net import Blob, Net
@@ -80,7 +106,30 @@ def finite_branches(node: Node) -> bool | str:
         if np.isnan(value.data).any() or len(np.unique(value.data)) > 1:
             return f"%{value.name} holds infinities or NaNs, and the branch not taken is multiplied by 0"
         infinite += 1
-    return floats_or_bounded(node) if infinite < 2 else "both its branches are infinite"
+    if infinite == 2:
+        return "both its branches are infinite"
+    if infinite and not _only_softmax_meets(node.result):
+        return "ncnn's arithmetic is not made for infinities; only a softmax takes them"
+    return floats_or_bounded(node)
+
+
+_HARMLESS = (Add, Sub, Concat, Expand, Flatten, Identity, Reshape, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze)
+_MOST_READERS = 1000
+
+
+def _only_softmax_meets(value: Value) -> bool:
+    """True when infinities in the value are moved and added to, and then a softmax makes zeros of them."""
+    waiting, seen = [value], {value}
+    while waiting:
+        for reader in waiting.pop().readers:
+            if isinstance(reader.op, Softmax) or (isinstance(reader.op, Attention) and value is not reader.inputs[0]):
+                continue
+            if not isinstance(reader.op, _HARMLESS) or len(seen) > _MOST_READERS:
+                return False
+            new = [result for result in reader.results if result not in seen]
+            waiting += new
+            seen.update(new)
+    return True
 
 
 @ncnn.emits(Where, where=(finite_branches,))

@@ -12,8 +12,8 @@ from mconv.ir.types import Array, Shape
 
 from ..backend import ncnn
 from ..net import Blob, Net, Param
-from .binary import ADD, DIV, MUL, SUB, binary_layer, scalar_layer
-from .conditions import bounds
+from .binary import ADD, MUL, SUB, binary_layer, scalar_layer
+from .conditions import bounds, constant
 from .elementwise import unary_layer
 from .reduction import axis_form
 
@@ -72,16 +72,13 @@ def _form(node: Node, net: Net) -> tuple[Blob, int]:
     return net.shaped(x, form), axis
 
 
-@ncnn.emits(Quantize, where=(known_scales, whole_blocks, narrow))
+@ncnn.emits(Quantize, where=(constant("scale"), known_scales, whole_blocks, narrow))
 def quantize(node: Node, net: Net) -> None:
-    """clamp(round(x / scale) + zero point); a known scale is inverted here, as ncnn's division is approximate."""
+    """clamp(round(x / scale) + zero point); the scale is inverted here, as ncnn's division is approximate."""
     assert isinstance(node.op, Quantize)
     x, axis = _form(node, net)
     scale = node.inputs[1]
-    if scale.data is None:
-        x = _by(net, x, DIV, scale, axis, suffix="scaled")
-    else:
-        x = _by(net, x, MUL, scale, axis, suffix="scaled", make=lambda numbers: 1 / numbers)
+    x = _by(net, x, MUL, scale, axis, suffix="scaled", make=lambda numbers: 1 / numbers)
     x = unary_layer(net, x, _ROUND, suffix="rounded")
     zero = node.operand("zero_point")
     if _shifts(zero):
