@@ -271,16 +271,16 @@ def _function(name: str, calls: str, twice: bool = False) -> str:
 
 def _nested(depth: int) -> bytes:
     """If in If; written backwards, because protobuf itself refuses to build so deep a message."""
-    pieces = [_field(1, _field(4, b"Relu"))]
-    size = len(pieces[0])
+    heads, tails = [_field(1, _field(4, b"Relu"))], []
+    size = len(heads[0])
     for _ in range(depth):
         for number, before, after in ((6, b"then_branch", b"\xa0\x01\x05"), (5, b"If", b""), (1, b"", b"")):
             own = {6: _field(1, before), 5: _field(4, before), 1: b""}[number]
             head = own + _head(number, size)
-            pieces.insert(0, head)
-            pieces.append(after)
+            heads.append(head)
+            tails.append(after)
             size += len(head) + len(after)
-    graph_bytes = b"".join(pieces)
+    graph_bytes = b"".join([*reversed(heads), *tails])
     return b"\x08\x08" + _field(7, graph_bytes)
 
 

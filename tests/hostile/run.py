@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from .bases import DIGITS
@@ -61,6 +62,7 @@ class Outcome:
         return [what for what, holds in rules.items() if not holds]
 
 
+@cache
 def corpus() -> list[Case]:
     """All cases, in a fixed order."""
     makers = (foreign, paths, cuts, flips, external, wiring, weights, operators, bodies, sizes, nets)
