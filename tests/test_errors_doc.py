@@ -13,9 +13,7 @@ from mconv.ir import errors
 ROOT = Path(__file__).parent.parent
 PARTS = ("mconv", "ir", "frontends", "passes", "backends")
 CODE = re.compile(r"MC\d{3}")
-RAISERS = {
-    name: {name} for name in dir(errors) if isinstance(getattr(errors, name), type) and name.endswith("Error")
-}
+RAISERS = {name: {name} for name in dir(errors) if isinstance(getattr(errors, name), type) and name.endswith("Error")}
 RAISERS |= {"unreadable": {"UnreadableError"}, "unsupported": {"UnsupportedError"}, "Refused": {"UnsupportedError"}}
 CLASSES = {
     "1": {"UsageError", "MissingExtraError"},
