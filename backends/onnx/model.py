@@ -140,8 +140,8 @@ class Model:
 
     def chunks(self, name: str) -> Iterator[Chunk]:
         """The bytes of the file."""
-        weights = [self._tensor(key, array) for key, array in self._constants.items()]
         rest = self._graph(name).SerializeToString(deterministic=True)
+        weights = [self._tensor(key, array) for key, array in self._constants.items()]
         length = len(rest) + sum(sum(len(head) for head in heads) + array.nbytes for heads, array in weights)
         model = onnx.ModelProto(ir_version=IR_VERSION, producer_name=PRODUCER)
         model.opset_import.add(domain="", version=OPSET)

@@ -8,6 +8,7 @@ from typing import Any
 from mconv.ir import Node
 from mconv.ir import ops as o
 from mconv.ir.op import Op
+from mconv.ir.types import DType
 
 from ..backend import no_bfloat, onnx_backend
 from ..model import TENSOR_TYPES, Model
@@ -37,9 +38,7 @@ DIRECT: dict[type[Op], tuple[str, Attributes]] = {
         o.Where, o.Xor,
     )},
     o.BatchNorm: ("BatchNormalization", lambda op: {"epsilon": op.epsilon}),
-    o.BitShift: ("BitShift", lambda op: {"direction": op.direction.upper()}),
     o.Cast: ("Cast", lambda op: {"to": TENSOR_TYPES[op.to]}),
-    o.Celu: ("Celu", _alpha),
     o.Compress: ("Compress", lambda op: {} if op.axis is None else {"axis": op.axis}),
     o.Concat: ("Concat", _axis),
     o.DepthToSpace: ("DepthToSpace", lambda op: {"blocksize": op.blocksize, "mode": op.mode}),
@@ -58,7 +57,6 @@ DIRECT: dict[type[Op], tuple[str, Attributes]] = {
     o.LRN: ("LRN", lambda op: {"size": op.size, "alpha": op.alpha, "beta": op.beta, "bias": op.bias}),
     o.LeakyRelu: ("LeakyRelu", _alpha),
     o.LogSoftmax: ("LogSoftmax", _axis),
-    o.Mod: ("Mod", lambda op: {"fmod": int(op.fmod)}),
     o.PRelu: ("PRelu", _none),
     o.ReverseSequence: ("ReverseSequence", lambda op: {"batch_axis": op.batch_axis, "time_axis": op.time_axis}),
     o.ScatterElements: ("ScatterElements", lambda op: {"axis": op.axis, "reduction": op.reduction}),
@@ -70,6 +68,46 @@ DIRECT: dict[type[Op], tuple[str, Attributes]] = {
     o.ThresholdedRelu: ("ThresholdedRelu", _alpha),
     o.Transpose: ("Transpose", lambda op: {"perm": op.perm}),
 }  # fmt: skip
+
+
+def unsigned(node: Node) -> bool | str:
+    """the integers are unsigned."""
+    found = node.inputs[0].type.dtype
+    return found in (DType.U8, DType.U16, DType.U32, DType.U64) or f"opset 20 shifts no {found.value}"
+
+
+@onnx_backend.emits(o.BitShift, where=(unsigned,))
+def bit_shift(node: Node, model: Model) -> None:
+    """BitShift."""
+    assert isinstance(node.op, o.BitShift)
+    model.simple("BitShift", node, direction=node.op.direction.upper())
+
+
+def single(node: Node) -> bool | str:
+    """the tensor is of float32."""
+    found = node.inputs[0].type.dtype
+    return found is DType.F32 or f"ONNX has it for float32 alone, and here is {found.value}"
+
+
+@onnx_backend.emits(o.Celu, where=(single,))
+def celu(node: Node, model: Model) -> None:
+    """Celu."""
+    assert isinstance(node.op, o.Celu)
+    model.simple("Celu", node, alpha=node.op.alpha)
+
+
+def integers_or_fmod(node: Node) -> bool | str:
+    """the remainder of floating-point numbers takes the dividend's sign."""
+    assert isinstance(node.op, o.Mod)
+    whole = not node.inputs[0].type.dtype.is_float
+    return whole or node.op.fmod or "opset 20 has no remainder of floats with the divisor's sign"
+
+
+@onnx_backend.emits(o.Mod, where=(no_bfloat, integers_or_fmod))
+def mod(node: Node, model: Model) -> None:
+    """Mod."""
+    assert isinstance(node.op, o.Mod)
+    model.simple("Mod", node, fmod=int(node.op.fmod))
 
 
 @onnx_backend.emits(*DIRECT, where=(no_bfloat,))

@@ -40,7 +40,21 @@ def deform_conv(node: Node, model: Model) -> None:
     model.simple("DeformConv", node, **_conv(node), group=op.groups, offset_group=op.offset_groups)
 
 
-@onnx_backend.emits(o.MaxPool, o.MaxPoolIndices, o.AveragePool, o.LpPool, where=(no_bfloat,))
+def same_windows(node: Node) -> bool | str:
+    """no window that ceil mode adds would begin in the padding."""
+    op: Any = node.op
+    spatial = len(op.kernel)
+    for axis, kernel in enumerate(op.kernel):
+        size, count = node.inputs[0].type.shape[2 + axis], node.result.type.shape[2 + axis]
+        if not op.ceil_mode or not isinstance(size, int):
+            continue
+        room = size + op.pads[axis] + op.pads[spatial + axis] - op.dilations[axis] * (kernel - 1) - 1
+        if -(-room // op.strides[axis]) + 1 != count:
+            return "opset 20 counts one window more, which begins in the padding"
+    return True
+
+
+@onnx_backend.emits(o.MaxPool, o.MaxPoolIndices, o.AveragePool, o.LpPool, where=(no_bfloat, same_windows))
 def pool(node: Node, model: Model) -> None:
     """MaxPool, AveragePool and LpPool."""
     op: Any = node.op
