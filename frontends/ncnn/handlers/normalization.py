@@ -87,13 +87,12 @@ def instance_norm(t: Translation, each: Layer) -> Value:
 
 @layer("LRN")
 def lrn(t: Translation, each: Layer) -> Value:
-    """Across channels; of an even size ncnn takes one more."""
+    """Across channels, of an odd size: of an even one ncnn takes one more or not, by the processor."""
     kind, size, alpha, beta, bias = (each.whole(0, 0), each.whole(1, 5), each.real(2, 1.0), each.real(3, 0.75),
                                      each.real(4, 1.0))  # fmt: skip
     each.require(kind == 0, "normalisation within a channel")
-    each.require(size > 0, f"size {size}")
-    odd = size if size % 2 else size + 1
-    return t.add(LRN(odd, alpha * odd / size, beta, bias), t.input())
+    each.require(size > 0 and size % 2 == 1, f"size {size}")
+    return t.add(LRN(size, alpha, beta, bias), t.input())
 
 
 @layer("MVN")
