@@ -91,19 +91,30 @@ def test_ended_while_verifying_nothing_is_left(large: Path, tmp_path: Path) -> N
     pytest.importorskip("ncnn", reason="ncnn is not installed")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
-        out, temporary = tmp_path / f"{number}", tmp_path / f"tmp{number}"
-        out.mkdir()
-        temporary.mkdir()
-        process = mconv(large, "-t", "ncnn", "-o", f"{out}/", TMPDIR=str(temporary))
-        end = time.monotonic() + 60
-        while not list(temporary.glob("mconv-*/*.npz")) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.005)  # the feeds are there: the runtimes are about to start
-        process.send_signal(number)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode != 0, said
-        assert contents(out) == {}
-        if number != signal.SIGKILL:
-            assert not list(temporary.iterdir()), "the runtimes' folder is left"
+        for attempt in range(5):
+            if _ended_in_time(large, tmp_path / f"{number}.{attempt}", number):
+                break
+        else:
+            pytest.fail("the conversion was done each time before the signal came")
+
+
+def _ended_in_time(large: Path, folder: Path, number: int) -> bool:
+    """False where the machine was so busy that the conversion was done before it could be ended."""
+    out, temporary = folder / "out", folder / "tmp"
+    out.mkdir(parents=True)
+    temporary.mkdir()
+    process = mconv(large, "-t", "ncnn", "-o", f"{out}/", TMPDIR=str(temporary))
+    end = time.monotonic() + 60
+    while not list(temporary.glob("mconv-*/*.npz")) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)  # the feeds are there: the runtimes are about to start
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    if process.returncode == 0:
+        return False
+    assert contents(out) == {}
+    if number != signal.SIGKILL:
+        assert not list(temporary.iterdir()), "the runtimes' folder is left"
+    return True
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:

@@ -158,11 +158,11 @@ def test_a_trillion_elements_are_not_allocated(op: str) -> None:
         "Range": {"a": np.int64(0), "b": np.int64(10**12), "c": np.int64(1)},
         "ConstantOfShape": {"n": big},
     }[op]
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UnsupportedError) as error:
         frontends.load(single(op, {}, initializers=operands))
     assert code_of(error) == "MC309"
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_versions_from_the_future_are_refused_with_what_to_install() -> None:
@@ -223,11 +223,11 @@ def test_functions_that_unfold_without_end_are_stopped() -> None:
         for i in range(25)
     )
     last = '<domain: "local", opset_import: ["": 17]> f25 (x) => (y) { y = Relu (x) }'
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UnreadableError) as error:
         frontends.load(parsed("g (float[2] x) => (float[2] y) { y = local.f0 (x) }", domains=text + last))
     assert code_of(error) == "MC216"
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     endless = '<domain: "local", opset_import: ["local": 1]> f (x) => (y) { y = local.f (x) }'
     with pytest.raises(UnreadableError) as error:
         frontends.load(parsed("g (float[2] x) => (float[2] y) { y = local.f (x) }", domains=endless))
