@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import driver
+from . import driver, stages
 from .ir import Array, Graph, Shape
 from .passes.base import Context, Event
 from .report import Result, Verification
@@ -42,7 +42,7 @@ def convert(
     Returns a Result with files, graph and verification. Raises MconvError: UsageError, UnreadableError,
     UnsupportedError (with every refused node), MismatchError.
     """
-    options = driver.Options(
+    options = stages.Options(
         target=target,
         output=None if output is None else Path(output),
         input_shapes={name: tuple(shape) for name, shape in (input_shapes or {}).items()},
@@ -71,10 +71,10 @@ def load(
 
     ``simplify`` runs onnx-simplifier first. Raises UsageError, UnreadableError or UnsupportedError.
     """
-    options = driver.Options("", input_shapes=input_shapes or {}, dims=dims or {}, simplify=simplify)
-    graph = driver.read(model, options)
+    options = stages.Options("", input_shapes=input_shapes or {}, dims=dims or {}, simplify=simplify)
+    graph = stages.read(model, options)
     if optimize:
-        driver.rewrite(graph, Context(), options)
+        stages.rewrite(graph, Context())
     return graph
 
 
@@ -96,5 +96,5 @@ def verify(
 
     options: dict[str, Any] = {"input_shapes": input_shapes or {}, "dims": dims or {}}
     return verify_files(
-        Path(reference), Path(candidate), driver.Options("", inputs=inputs, seed=seed, rtol=rtol, **options)
+        Path(reference), Path(candidate), stages.Options("", inputs=inputs, seed=seed, rtol=rtol, **options)
     )

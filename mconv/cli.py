@@ -137,12 +137,12 @@ def convert(
 
     The files appear only when the comparison has passed; an error leaves nothing behind.
     """  # fmt: skip
-    from . import driver
+    from . import driver, stages
 
     with _progress(quiet) as progress:
         result = driver.convert(
             model,
-            driver.Options(
+            stages.Options(
                 **options,
                 inputs=_read_inputs(inputs),
                 trace=(lambda event: click.echo(event)) if trace_passes else None,

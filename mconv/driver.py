@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from . import backends, frontends
-from .backends.base import Artifact, Backend
+from . import backends
+from .backends.base import Backend
 from .backends.files import write_all
-from .ir import Array, Graph, MismatchError, Problem, Shape, Symbol, TensorType, UsageError
-from .ir.verify import verify as verify_graph
+from .ir import Graph, MismatchError, Problem, UsageError
 from .passes import pipeline
-from .passes.base import Context, Event
+from .passes.base import Context
 from .report import Result, Step, Verification
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a conversion is asked for; the command's options have the same names."""
-
-    target: str
-    output: Path | None = None
-    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
-    dims: Mapping[str, int] = field(default_factory=dict)
-    simplify: bool = False
-    fp16: bool = False
-    verify: bool | None = None
-    """True: fail where it cannot be verified; None: verify where the runtimes are installed; False: do not."""
-    inputs: Mapping[str, Array] | None = None
-    seed: int = 0
-    rtol: float | None = None
-    check_passes: bool = False
-    trace: Callable[[Event], None] | None = None
-    progress: Progress = lambda stage: None
-
-
-def read(source: Any, options: Options) -> Graph:
-    """The graph of the source, before any pass."""
-    return frontends.load(
-        source, input_shapes=options.input_shapes, dims=options.dims, simplify=options.simplify
-    )  # fmt: skip
+from .stages import Options, bind_batch, read, rewrite
 
 
 def convert(source: Any, options: Options) -> Result:
@@ -58,7 +25,7 @@ def convert(source: Any, options: Options) -> Result:
     nodes_read = len(graph)
     options.progress("rewriting")
     context = Context(target=backend, trace=options.trace)
-    steps = rewrite(graph, context, options)
+    steps = rewrite(graph, context, check=options.check_passes, after=_checker(graph, options))
     options.progress("emitting")
     artifact = backend.emit(graph, fp16=options.fp16, name=_stem(source))
     verification = Verification(None, reason="not asked for")
@@ -90,45 +57,12 @@ def convert(source: Any, options: Options) -> Result:
     )
 
 
-def bind_batch(graph: Graph, options: Options, backend: Backend) -> tuple[Graph, list[str]]:
-    """The graph with a symbolic batch (axis 0 of inputs) set to one where the target has no batch axis."""
-    if not backend.batchless:
-        return graph, []
-    symbols = {v.type.shape[0] for v in graph.inputs if v.type.rank > 1}
-    batch = sorted(str(d) for d in symbols if isinstance(d, Symbol))
-    if not batch:
-        return graph, []
-    bind(graph, {Symbol(name): 1 for name in batch})
-    return graph, [f"{backend.name} has no batch axis: {', '.join(batch)} is set to 1"]
+def _checker(graph: Graph, options: Options) -> Callable[[pipeline.Step, Graph], None] | None:
+    if not options.check_passes:
+        return None
+    from .verification import PassChecker
 
-
-def bind(graph: Graph, sizes: Mapping[Symbol, int]) -> None:
-    """Give symbols of the inputs a size, and infer all types anew."""
-    from .ir.infer import refresh_types
-
-    for value in graph.inputs:
-        shape = tuple(sizes.get(d, d) if isinstance(d, Symbol) else d for d in value.type.shape)
-        graph.set_type(value, TensorType(value.type.dtype, shape))
-    refresh_types(graph)
-
-
-def rewrite(
-    graph: Graph,
-    context: Context,
-    options: Options,
-    after: Callable[[pipeline.Step, Graph], None] | None = None,
-) -> list[pipeline.Step]:
-    """Run the passes for the context's target, with the checks that were asked for."""
-    hook = after
-    if options.check_passes:
-        from .verification import PassChecker
-
-        hook = PassChecker(graph, options)
-    passes: pipeline.Pipeline = [pipeline.simplify(), pipeline.prepare()] if context.target else pipeline.simplify()
-    steps = pipeline.run(passes, graph, context, check=options.check_passes, after=hook)
-    if options.check_passes:
-        verify_graph(graph)
-    return steps
+    return PassChecker(graph, options)
 
 
 def mismatch(verification: Verification) -> MismatchError:
@@ -174,13 +108,3 @@ def _name(source: Any) -> str:
 
 def _stem(source: Any) -> str:
     return Path(source).stem if isinstance(source, str | Path) else "model"
-
-
-@contextmanager
-def quiet_numpy() -> Iterator[None]:
-    """Infinities and overflows in a model's numbers are its own business."""
-    with np.errstate(all="ignore"):
-        yield
-
-
-__all__ = ["Artifact", "Options", "bind", "bind_batch", "convert", "mismatch", "quiet_numpy", "read", "rewrite"]

@@ -15,12 +15,12 @@ from . import feeds as feed_maker
 from . import frontends, inspection, runner
 from .backends.base import Artifact, Backend
 from .compare import compare, relative_error
-from .driver import Options, bind_batch, read, rewrite
 from .ir import Array, CheckError, Graph, MissingExtraError, Problem, UsageError, Value
 from .ir.interpreter import run as interpret
 from .passes import pipeline
 from .passes.base import Context
 from .report import Blame, Comparison, Verification
+from .stages import Options, bind_batch, read, rewrite
 
 RTOL = 1e-3
 RTOL_FP16 = 2e-2
@@ -166,7 +166,7 @@ def find_blame(
     if isinstance(found, dict) and (blame := _first_difference(first, found, values, rtol, "reading")):
         return blame
     watcher = PassWatcher(first, feeds, values, rtol)
-    rewrite(first, Context(target=target), options, after=watcher)
+    rewrite(first, Context(target=target), after=watcher)
     if watcher.blame is not None:
         return watcher.blame
     if blame := _blame_writing(graph, artifact, written, feeds, rtol):

@@ -1,0 +1,76 @@
+"""The stages that converting, inspecting and blaming share: options, reading, binding sizes, rewriting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import frontends
+from .backends.base import Backend
+from .ir import Array, Graph, Shape, Symbol, TensorType
+from .ir.infer import refresh_types
+from .passes import pipeline
+from .passes.base import Context, Event
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a conversion is asked for; the command's options have the same names."""
+
+    target: str
+    output: Path | None = None
+    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
+    dims: Mapping[str, int] = field(default_factory=dict)
+    simplify: bool = False
+    fp16: bool = False
+    verify: bool | None = None
+    """True: fail where it cannot be verified; None: verify where the runtimes are installed; False: do not."""
+    inputs: Mapping[str, Array] | None = None
+    seed: int = 0
+    rtol: float | None = None
+    check_passes: bool = False
+    trace: Callable[[Event], None] | None = None
+    progress: Progress = lambda stage: None
+
+
+def read(source: Any, options: Options) -> Graph:
+    """The graph of the source, before any pass."""
+    return frontends.load(
+        source, input_shapes=options.input_shapes, dims=options.dims, simplify=options.simplify
+    )  # fmt: skip
+
+
+def bind_batch(graph: Graph, options: Options, backend: Backend) -> tuple[Graph, list[str]]:
+    """The graph with a symbolic batch (axis 0 of inputs) set to one where the target has no batch axis."""
+    if not backend.batchless:
+        return graph, []
+    symbols = {v.type.shape[0] for v in graph.inputs if v.type.rank > 1}
+    batch = sorted(str(d) for d in symbols if isinstance(d, Symbol))
+    if not batch:
+        return graph, []
+    bind(graph, {Symbol(name): 1 for name in batch})
+    return graph, [f"{backend.name} has no batch axis: {', '.join(batch)} is set to 1"]
+
+
+def bind(graph: Graph, sizes: Mapping[Symbol, int]) -> None:
+    """Give symbols of the inputs a size, and infer all types anew."""
+    for value in graph.inputs:
+        shape = tuple(sizes.get(d, d) if isinstance(d, Symbol) else d for d in value.type.shape)
+        graph.set_type(value, TensorType(value.type.dtype, shape))
+    refresh_types(graph)
+
+
+def rewrite(
+    graph: Graph,
+    context: Context,
+    *,
+    check: bool = False,
+    after: Callable[[pipeline.Step, Graph], None] | None = None,
+) -> list[pipeline.Step]:
+    """Run the passes for the context's target; with ``check`` the graph's rules are verified after each."""
+    passes: pipeline.Pipeline = [pipeline.simplify(), pipeline.prepare()] if context.target else pipeline.simplify()
+    return pipeline.run(passes, graph, context, check=check, after=after)
