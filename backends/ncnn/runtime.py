@@ -10,6 +10,7 @@ import numpy as np
 from mconv.ir.errors import CheckError, MissingExtraError, Problem, UsageError
 from mconv.ir.types import Array
 
+from .net import EXACT_INTEGERS
 from .shapes import fits, mat_shape
 
 _PASSED_ON = {"Split", "Reshape", "Noop", "Flatten", "Squeeze", "ExpandDims"}
@@ -105,5 +106,7 @@ def _as_mat_data(name: str, array: Array, integers: bool) -> Array:
     shape = mat_shape(array.shape)
     if not fits(shape) or 0 in shape:
         raise UsageError(Problem("MC113", f"a Mat cannot hold the feed '{name}' of shape {list(array.shape)}"))
+    if not integers and array.dtype.kind in "iu" and bool((np.abs(array.astype(np.float64)) > EXACT_INTEGERS).any()):
+        raise UsageError(Problem("MC113", f"the feed '{name}' holds integers beyond 2^24, and a Mat holds floats"))
     dtype = np.int32 if integers else np.float32
     return np.ascontiguousarray(array.astype(dtype, copy=False).reshape([int(str(d)) for d in shape]))

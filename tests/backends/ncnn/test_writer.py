@@ -118,6 +118,17 @@ def test_names_of_inputs_and_outputs_hold_whatever_reads_them() -> None:
     np.testing.assert_allclose(found["d"], 1 / (1 + np.exp(-found["a"])), rtol=1e-5)
 
 
+def test_feeds_that_a_mat_cannot_hold() -> None:
+    artifact = emit(graph_of(Identity(), [np.arange(3)])[0])
+    assert run(artifact, {"x0": np.array([1, 2, 1 << 24])}, ["y0"])["y0"][2] == 1 << 24
+    with pytest.raises(UsageError, match="beyond 2"):
+        run(artifact, {"x0": np.array([1, 2, (1 << 24) + 1])}, ["y0"])
+    with pytest.raises(UsageError, match="cannot hold"):
+        run(artifact, {"x0": np.zeros((2, 2, 2, 2, 2), np.float32)}, ["y0"])
+    with pytest.raises(UsageError, match="no input"):
+        run(artifact, {"y": np.zeros(3, np.float32)}, ["y0"])
+
+
 def test_inner_values_can_be_looked_at() -> None:
     b = Builder()
     x = b.input("x", DType.F32, (1, 4, 4))
