@@ -83,7 +83,8 @@ def test_killed_at_any_moment_files_are_whole_or_absent(
         assert set(found) <= set(expected), f"moment {moment}: {sorted(found)}"
         assert all(data == expected[name] for name, data in found.items()), f"moment {moment}"
         if number != signal.SIGKILL:
-            assert b"Traceback" not in said, said.decode()
+            # the interpreter may be interrupted before it has come to any line of ours
+            assert b"Traceback" not in said or b"mconv" not in said, said.decode()
             assert process.returncode != 0 or found == expected
 
 
