@@ -46,12 +46,15 @@ $(VENV)/.bench: $(VENV)/.dev
 
 zoo: $(VENV)/.bench ## export torchvision's networks with both exporters, convert and verify each
 	$(BIN)/python benchmarks/zoo.py --out build/zoo
-	$(BIN)/python benchmarks/networks.py --zoo build/zoo
+	$(BIN)/python benchmarks/networks.py build/zoo/*.onnx
 
 bench: $(VENV)/.bench ## conversion time, memory and latency against pnnx and onnxsim
 	$(BIN)/python benchmarks/zoo.py --out build/zoo
-	$(BIN)/python benchmarks/conversion.py --zoo build/zoo
-	$(BIN)/python benchmarks/latency.py --zoo build/zoo
+	@status=0; \
+	$(BIN)/python benchmarks/conversion.py --zoo build/zoo || status=1; \
+	$(BIN)/python benchmarks/networks.py build/zoo/*.onnx || status=1; \
+	$(BIN)/python benchmarks/latency.py --zoo build/zoo || status=1; \
+	exit $$status
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
