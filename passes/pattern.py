@@ -18,8 +18,11 @@ from mconv.ir.graph import padded
 from mconv.ir.ops import Add, Equal, Max, Min, Mul
 
 COMMUTATIVE: tuple[type[Op], ...] = (Add, Mul, Max, Min, Equal)
-NUMBER_TOLERANCE = 1e-4
-"""Relative difference up to which a constant is the number in a pattern (sqrt(2) is written with few digits)."""
+NUMBER_TOLERANCE = 2e-5
+"""Relative difference up to which a constant is a number that no float is (sqrt(2) is written with few digits).
+
+A number that a float is, as 0.5 or 3, must be met exactly: x ** 2.0001 is no square.
+"""
 
 
 class Refusal(Exception):
@@ -183,4 +186,5 @@ def _operand(
 
 
 def _is_number(data: Array, number: float) -> bool:
-    return data.size > 0 and bool(np.all(np.abs(data - number) <= NUMBER_TOLERANCE * abs(number)))
+    slack = 0.0 if float(np.float32(number)) == number else NUMBER_TOLERANCE * abs(number)
+    return data.size > 0 and bool(np.all(np.abs(data - number) <= slack))

@@ -78,6 +78,7 @@ def chain(b: B, x: Value, split: tuple[int, ...], perm: tuple[int, ...], join: t
 
 
 CASES: dict[str, tuple[Make, list[str]]] = {
+    "nearly a square": (lambda b: b.add(o.Pow(), b.add(o.Exp(), b.x(2, 3)), b.n(2.0001)), ["Exp", "Pow"]),
     "identity": (lambda b: b.add(o.Relu(), b.add(o.Identity(), b.x(2, 3))), ["Relu"]),
     "cast to same": (lambda b: b.add(o.Relu(), b.add(o.Cast(DType.F32), b.x(2, 3))), ["Relu"]),
     "add zero, multiply one": (
