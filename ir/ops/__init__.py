@@ -137,6 +137,7 @@ from .pool import (
 from .quantization import (
     Dequantize,
     Quantize,
+    Quantized,
 )
 from .rearrange import (
     ChannelShuffle,
@@ -305,6 +306,7 @@ __all__ = [
     "Pad",
     "Pow",
     "Quantize",
+    "Quantized",
     "RMSNorm",
     "Range",
     "Reciprocal",

@@ -6,13 +6,17 @@ they have x's rank, and one number serves B consecutive elements along ``axis``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
+from ..graph import infer_types, padded
 from ..op import Op, Types, expect, numel, operator
 from ..types import Array, DType, TensorType
 from .forms import Results, expect_axis, expect_dim, expect_float, widen
+
+_T = TypeVar("_T")
 
 
 def _check(x: TensorType, scale: TensorType, zero: TensorType | None, axis: int | None, block_size: int) -> None:
@@ -95,3 +99,68 @@ class Dequantize(Op):
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """Two an element."""
         return 2 * numel(results[0])
+
+
+@operator
+class Quantized(Op):
+    """Quantize(inner(Dequantize(operand), ...)): ``inner``, an operator with one result, on integers.
+
+    The operands are scale and zero point of the result, then for each operand of ``inner`` three: the stored integers,
+    their scale, their zero point. Where the scale is absent, ``inner`` takes the first of the three as it is (indices,
+    a condition, a bias that was left real); where all three are, the operand is absent. ``axes`` holds for each operand
+    of ``inner`` the axis of its scale (None for a scalar, or where there is none), ``dtype`` and ``axis`` are those of
+    Quantize. A bias is one more operand, of i32 with the scale of x times that of w.
+
+    The numbers are by definition those of the explicit form, in which a result that lies half-way between two integers
+    may come out one step off from where it is summed in integers.
+    """
+
+    signature = "scale, zero_point?, *operands"
+    inner: Op
+    axes: tuple[int | None, ...]
+    dtype: DType = DType.U8
+    axis: int | None = None
+
+    def explicit(self, apply: Callable[..., _T], scale: _T, zero_point: _T | None = None, *operands: _T | None) -> _T:
+        """The explicit form, of whatever ``apply(op, *operands)`` makes: types, arrays, values of a graph."""
+        parts: list[_T | None] = []
+        for axis, (stored, factor, point) in zip(self.axes, self.triples(operands), strict=True):
+            parts.append(stored if factor is None else apply(Dequantize(axis), stored, factor, point))
+        return apply(Quantize(self.dtype, self.axis), apply(self.inner, *parts), scale, zero_point)
+
+    def triples(self, operands: Sequence[_T | None]) -> list[tuple[_T | None, _T | None, _T | None]]:
+        """What follows the result's scale and zero point, an operand of ``inner`` each: stored, scale, zero point."""
+        full = (*operands, *(None,) * (3 * len(self.axes) - len(operands)))
+        return list(zip(full[::3], full[1::3], full[2::3], strict=True))
+
+    def infer(self, scale: TensorType, zero_point: TensorType | None, *operands: TensorType | None) -> Results:
+        """Integers in the shape of inner's result."""
+        expect(not isinstance(self.inner, Quantize | Dequantize | Quantized), f"{self.inner} is no arithmetic")
+        count = -(-len(operands) // 3)
+        expect(count <= len(self.axes), f"axes {self.axes} for {count} operands")
+        triples = self.triples(operands)
+        expect(any(factor is not None for _, factor, _ in triples), "no operand is quantized")
+        for stored, factor, point in triples:
+            expect(stored is not None or (factor is None and point is None), "a scale or zero point of nothing")
+            expect(factor is not None or point is None, "a zero point without a scale")
+        return (self.explicit(_inferred, scale, zero_point, *operands),)
+
+    def evaluate(self, scale: Array, zero_point: Array | None, *operands: Array | None) -> Array:
+        """As the explicit form."""
+        return self.explicit(_evaluated, scale, zero_point, *operands)
+
+    def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
+        """Those of ``inner``."""
+        parts = [t if s is None or t is None else t.with_dtype(s.dtype) for t, s, _ in self.triples(operands[2:])]
+        return self.inner.flops(padded(self.inner, parts), results)
+
+
+def _inferred(op: Op, *types: TensorType | None) -> TensorType:
+    results = infer_types(op, types)
+    expect(len(results) == 1, f"{type(op).__name__} has {len(results)} results")
+    return results[0]
+
+
+def _evaluated(op: Op, *arrays: Array | None) -> Array:
+    results = op.evaluate(*padded(op, arrays))
+    return np.asarray(results[0] if isinstance(results, tuple) else results)
