@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mconv.ir import Graph, Op
+from mconv.ir import Graph
 from mconv.ir.verify import verify
 
 from .base import Context, Pass
@@ -14,20 +14,22 @@ from .fold import FoldConstants, MergeEqual, RemoveDead
 from .fuse import FUSE, FUSE_ACTIVATIONS
 from .layout import CHANNELS_FIRST
 from .legalize import LEGALIZE
+from .quantize import QUANTIZE, feeds_integers
 from .recognize import RECOGNIZE
 
 Pipeline = Sequence["Pass | Pipeline"]
 
 
-def simplify(keep: tuple[type[Op], ...] = ()) -> Pipeline:
+def simplify() -> Pipeline:
     """Passes that make any graph smaller without changing what it means, for any target."""
-    clean: Pipeline = [FoldConstants(keep=keep), CANONICALIZE, MergeEqual(), RemoveDead()]
-    return [clean, RECOGNIZE, clean, FUSE, RECOGNIZE, clean, JoinSlices()]
+    fold = FoldConstants(keep=feeds_integers)
+    clean: Pipeline = [fold, CANONICALIZE, MergeEqual(), RemoveDead()]
+    return [clean, RECOGNIZE, clean, FUSE, RECOGNIZE, clean, JoinSlices(), QUANTIZE, FoldConstants()]
 
 
-def prepare(keep: tuple[type[Op], ...] = ()) -> Pipeline:
+def prepare() -> Pipeline:
     """Passes that fit a simplified graph to the target of the context."""
-    clean: Pipeline = [FoldConstants(keep=keep), CANONICALIZE, FUSE, MergeEqual(), RemoveDead()]
+    clean: Pipeline = [FoldConstants(), CANONICALIZE, FUSE, MergeEqual(), RemoveDead()]
     return [CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, clean, CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, RemoveDead()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,15 +20,19 @@ MAX_GROWTH = 8 << 20
 """A result may be larger than its operands together by at most this many bytes, else the file would swell."""
 
 
+def _none(graph: Graph, node: Node) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class FoldConstants:
     """Evaluate nodes with constant operands; follow shape arithmetic; turn known operands into attributes.
 
-    ``keep`` lists operators that stay although their operands are known (Dequantize, for integer targets).
+    ``keep`` tells of nodes that stay although their operands are known (weights that are stored as integers).
     """
 
     name: str = "fold constants"
-    keep: tuple[type[Op], ...] = ()
+    keep: Callable[[Graph, Node], bool] = _none
     requires: frozenset[str] = frozenset()
     ensures: frozenset[str] = frozenset()
 
@@ -44,7 +49,7 @@ class FoldConstants:
         contents: dict[Value, Array] = {}
         count = 0
         for node in graph.nodes:
-            if isinstance(node.op, self.keep):
+            if self.keep(graph, node):
                 continue
             found = _evaluate(node) or _follow(node, contents)
             if found is not None and all(is_number(c) if c.dtype == object else True for c in found):

@@ -1,6 +1,6 @@
 """Fitting a graph to what a target can express; see ``decompose``."""
 
-from . import activations, attention, movement, normalizations, pooling, products, rank, reductions
+from . import activations, attention, movement, normalizations, pooling, products, quantization, rank, reductions
 from .decompose import DECOMPOSITIONS, Legalize, decompose
 
 LEGALIZE = Legalize()
@@ -16,6 +16,7 @@ __all__ = [
     "normalizations",
     "pooling",
     "products",
+    "quantization",
     "rank",
     "reductions",
 ]

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from . import control, direct, gather, products, recurrent, reduction, shape, spatial, windows
+from . import control, direct, gather, products, quantization, recurrent, reduction, shape, spatial, windows
 
-__all__ = ["control", "direct", "gather", "products", "recurrent", "reduction", "shape", "spatial", "windows"]
+__all__ = [
+    "control",
+    "direct",
+    "gather",
+    "products",
+    "quantization",
+    "recurrent",
+    "reduction",
+    "shape",
+    "spatial",
+    "windows",
+]

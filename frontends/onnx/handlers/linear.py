@@ -52,8 +52,18 @@ def general_product(
     weight = b[0].data
     if weight is not None and weight.ndim == 2 and x.type.dtype.is_float:
         return _linear(g, x, weight if b[1] else weight.T, c, alpha, beta)
+    if alpha == 1 and _is_dequantized(b[0]):  # a constant too, whose integers are to be kept
+        w = b[0] if b[1] else g.add(ops.Transpose((1, 0)), b[0])
+        bias = c if c is not None and beta == 1 and c.type.shape == w.type.shape[:1] else None
+        y = g.add(ops.Linear(), x, w, bias)
+        return y if bias is not None else _plus(g, y, c, beta)
     y = g.add(ops.MatMul(), x, g.add(ops.Transpose((1, 0)), b[0]) if b[1] else b[0])
     return _plus(g, _times(g, y, alpha), c, beta)
+
+
+def _is_dequantized(b: Value) -> bool:
+    node = b.producer
+    return node is not None and isinstance(node.op, ops.Dequantize) and b.type.rank == 2 and node.inputs[0].is_constant
 
 
 def _linear(g: Builder, x: Value, weight: Array, c: Value | None, alpha: float, beta: float) -> Value:
