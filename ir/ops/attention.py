@@ -19,7 +19,8 @@ class Attention(Op):
     ``scale`` None is 1 / sqrt(E). Where G < H, each of the G heads of k and v serves H / G consecutive heads of q.
     mask broadcasts to [N,H,L,S]: a float one is added, a bool one keeps where it is true; one with fewer than S columns
     hides the rest. ``causal`` hides s > l. ``softcap`` c > 0 bends scores to c tanh(score / c) before the mask.
-    A row of which all is hidden gives zeros. https://arxiv.org/abs/1706.03762
+    A row of which all is hidden gives zeros, as ONNX's Attention of opset 25 (the bare formula would give NaN).
+    https://arxiv.org/abs/1706.03762
     """
 
     signature = "q, k, v, mask?"

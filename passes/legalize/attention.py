@@ -11,6 +11,7 @@ from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import Attention, Gather, MatMul, Mul, Softmax, Tanh, Transpose
 
 from ..pattern import Match
+from ..recognize.attention import hides_a_row
 from ..rewrite import Add
 from .decompose import decompose
 
@@ -37,7 +38,6 @@ def mask_for_causal(m: Match, add: Add) -> Value:
     m.require(mask.type.shape[-1:] == (columns,), "the mask has fewer columns")
     if mask.type.dtype is DType.BOOL:
         data = m.const("mask") & seen
-        m.require(data.any(axis=-1).all(), "a row of which all is hidden")
         return add(plain, m["q"], m["k"], m["v"], add.constant(_hidden(data).astype(dtype)))
     m.require(mask.data is None or np.isfinite(mask.data).all(), "the mask hides by itself")
     m.require(mask.data is not None, "the mask may hide by itself")
@@ -52,7 +52,6 @@ def numbers_for_mask(m: Match, add: Add) -> Value:
     m.require(mask is not None and mask.type.dtype is DType.BOOL, "no mask of truth values")
     seen = m.const("mask")
     m.require(seen.shape[-1:] == m["k"].type.shape[2:3], "the mask has fewer columns")
-    m.require(seen.any(axis=-1).all(), "a row of which all is hidden")
     data = add.constant(_hidden(seen).astype(m["q"].type.dtype.numpy))
     return add(m.op(Attention), m["q"], m["k"], m["v"], data)
 
@@ -85,6 +84,10 @@ def attention_from_products(m: Match, add: Add) -> Value:
     if op.softcap:
         bent = add(Tanh(), add(Mul(), scores, add.constant(1 / op.softcap, like=q)))
         scores = add(Mul(), bent, add.constant(op.softcap, like=q))
-    if mask is not None:
-        scores = add(AddOp(), scores, mask)
-    return add(MatMul(), add(Softmax(3), scores), v)
+    if mask is None:
+        return add(MatMul(), add(Softmax(3), scores), v)
+    if not hides_a_row(mask):
+        return add(MatMul(), add(Softmax(3), add(AddOp(), scores, mask)), v)
+    hidden = np.isneginf(np.atleast_1d(mask.constant)).all(axis=-1, keepdims=True)
+    known = add.constant(np.where(hidden, 0, mask.constant), like=mask)  # no NaN; what comes is multiplied by zero
+    return add(Mul(), add(MatMul(), add(Softmax(3), add(AddOp(), scores, known)), v), add.constant(~hidden, like=q))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from mconv.ir import Shape, Value
 from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import Attention, MatMul, Mul, Reshape, Softmax, Transpose
@@ -28,7 +30,11 @@ class _Scores:
 
 @rule(pat(MatMul, pat(Softmax, "scores"), "v"))
 def recognize_attention(m: Match, add: Add) -> Value:
-    """Softmax(scale q k' + mask) v is Attention(q, k, v, mask)."""
+    """Softmax(scale q k' + mask) v is Attention(q, k, v, mask).
+
+    But for a row of which a mask hides all: the softmax gives NaN there, Attention zeros. A known mask that does so is
+    left alone; a computed one is taken, as nobody means the NaN.
+    """
     rank = m["scores"].type.rank
     m.require(rank >= 3 and m.op(Softmax).axis == rank - 1, "not a softmax over the last of 3 or more axes")
     m.require(m.only_reader(Softmax), "the weights are read elsewhere")
@@ -39,6 +45,7 @@ def recognize_attention(m: Match, add: Add) -> Value:
     m.require(q.type.rank == k.type.rank == v.type.rank == rank, "operands of different rank")
     lead = q.type.shape[:-2]
     m.require(lead == k.type.shape[:-2] == v.type.shape[:-2], "heads broadcast")
+    m.require(not any(map(hides_a_row, found.masks)), "a mask hides a whole row, which is NaN here")
     mask: Value | None = None
     for each in found.masks:
         mask = each if mask is None else add(AddOp(), mask, each)
@@ -51,6 +58,13 @@ def recognize_attention(m: Match, add: Add) -> Value:
         mask = _mask_of_four(m, add, mask, lead, merged)
     result = add(Attention(scale=scale), *(add(Reshape((*merged, *_tail(x))), x) for x in (q, k, v)), mask)
     return add(reshape_to(result.type, m.root.result.type.shape), result)
+
+
+def hides_a_row(mask: Value) -> bool:
+    """True for a known mask of numbers that is minus infinity all along a row."""
+    if mask.data is None or not mask.data.size:
+        return False
+    return bool(np.isneginf(np.atleast_1d(mask.data).max(axis=-1)).any())
 
 
 def _four(lead: Shape) -> tuple[int, int]:

@@ -176,6 +176,18 @@ def test_rank_is_reduced(name: str) -> None:
     assert not any(too_large(node) for node in graph.nodes)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_row_of_which_all_is_hidden_gives_zeros(causal: bool) -> None:
+    def make(b: B) -> Value:
+        seen = np.ones((4, 4), bool)
+        seen[2] = False
+        return b.add(o.Attention(causal=causal), *(b.x(1, 2, 4, 8, name=n) for n in "qkv"), b.constant(seen))
+
+    graph = build(make)
+    rewritten(graph, [LEGALIZE], Refusing(o.Attention))
+    assert "Attention" not in kinds(graph)
+
+
 def test_integers_are_not_taken_for_floats() -> None:
     graph = build(lambda b: b.add(o.Expand((2, 3)), b.x(1, 3, dtype=DType.I64)))
     target = Refusing(o.Expand)

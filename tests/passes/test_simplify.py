@@ -306,6 +306,20 @@ def test_what_is_left(name: str) -> None:
     assert kinds(graph) == expected
 
 
+def test_attention_of_which_a_known_mask_hides_a_row_stays_what_it_is() -> None:
+    def make(b: B) -> Value:
+        q, k, v = (b.x(1, 2, 4, 8, name=n) for n in "qkv")
+        mask = np.zeros((4, 4), np.float32)
+        mask[2] = -np.inf
+        scores = b.add(o.Add(), b.add(o.MatMul(), q, b.add(o.Transpose((0, 1, 3, 2)), k)), b.constant(mask))
+        return b.add(o.MatMul(), b.add(o.Softmax(3), scores), v)
+
+    graph = build(make)
+    events = rewritten(graph, pipeline.simplify())  # NaN in row 2, before and after
+    assert "Attention" not in kinds(graph)
+    assert any(e.refusal == "a mask hides a whole row, which is NaN here" for e in events)
+
+
 def test_refusals_carry_their_reason() -> None:
     graph = build(lambda b: (lambda y: [norm(b, y), y])(conv(b, b.x(1, 4, 6, 6), 8)))
     events = rewritten(graph, pipeline.simplify())
