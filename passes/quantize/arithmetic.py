@@ -27,8 +27,8 @@ def _feeds(graph: Graph, node: Node, steps: int) -> bool:
 
 
 def _quantizable(graph: Graph, node: Node) -> bool:
-    """True where ``node`` (with the activation after it) is all that stands between Dequantize and Quantize."""
-    return refusal(node) is None and _leads_to_quantize(graph, node)
+    """True for a Quantize, and where ``node`` (with the activation after it) is all that stands before one."""
+    return isinstance(node.op, Quantize) or (refusal(node) is None and _leads_to_quantize(graph, node))
 
 
 def _leads_to_quantize(graph: Graph, node: Node) -> bool:

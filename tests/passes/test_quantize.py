@@ -12,14 +12,23 @@ from mconv import frontends
 from mconv.ir import DType, Graph, Value
 from mconv.ir import ops as o
 from mconv.ir.interpreter import run
+from mconv.ir.parse import parse_graph
+from mconv.ir.text import format_graph
 from mconv.passes import pipeline
 from mconv.passes.base import Context
 
+from ..ir.ops.oracle import Case
+from ..ir.ops.test_set import cases
 from .graphs import B, Refusing, build, kinds, rewritten
 from .qdq import Net, residual
 
 Make = Callable[[B], Value | Sequence[Value]]
 STEP, POINT = 0.05, np.int8(3)
+QUANTIZATION = (o.Quantize, o.Dequantize, o.Quantized)
+CASES_OF: dict[str, list[Case]] = {}
+for _case in cases():
+    if not isinstance(_case.op, QUANTIZATION):
+        CASES_OF.setdefault(type(_case.op).__name__, []).append(_case)
 
 
 def coded(b: B) -> tuple[Value, Value]:
@@ -128,6 +137,10 @@ CASES: dict[str, tuple[Make, list[str]]] = {
         lambda b: q(b, b.add(o.Concat(0), dq(b, x8(b, 2, 3)), dq(b, q(b, b.x(1, 3, name="z"), 0.1), 0.1))),
         ["Quantize", "Quantize", "Quantized"],
     ),
+    "concat with a constant": (
+        lambda b: q(b, b.add(o.Concat(0), dq(b, x8(b, 2, 3)), dq(b, b.constant(np.ones((1, 3), np.int8))))),
+        ["Quantize", "Concat"],
+    ),
     "stored with another scale": (
         lambda b: q(b, b.add(o.Reshape((6,)), dq(b, x8(b, 2, 3))), 0.1),
         ["Quantize", "Quantized"],
@@ -196,6 +209,37 @@ def test_refusals(name: str) -> None:
     events = rewritten(graph, pipeline.simplify())
     assert "Quantized" not in kinds(graph)
     assert reason in {e.refusal for e in events if e.rule == "join_into_quantized"}
+
+
+def between_integers(case: Case) -> Graph | None:
+    """The case's operator on stored integers; None where it has no real operand, or a result that is not real."""
+    b = B()
+    operands: list[Value | None] = []
+    for index, given in enumerate(case.operands):
+        array = None if given is None else np.asarray(given)
+        if array is None or array.dtype.kind in "iub":
+            operands.append(None if array is None else b.constant(array))
+        elif array.dtype == np.float32:
+            operands.append(dq(b, x8(b, *array.shape, name=f"x{index}")))
+        else:
+            return None
+    result = b.add(case.op, *operands)
+    if not b.graph.inputs or result.type.dtype is not DType.F32:
+        return None
+    b.output(q(b, result), "y")
+    return b.graph
+
+
+@pytest.mark.parametrize("name", sorted(CASES_OF))
+def test_every_operator_keeps_its_numbers(name: str) -> None:
+    """Joined into Quantized, moved, or left; and taken apart again."""
+    for case in CASES_OF[name]:
+        graph = between_integers(case)
+        if graph is not None:
+            rewritten(graph, pipeline.simplify(), tolerance=0)
+            again = parse_graph(format_graph(graph, constants="full"))
+            assert [node.op for node in again.nodes] == [node.op for node in graph.nodes]
+            rewritten(graph, pipeline.prepare(), Refusing(o.Quantized), tolerance=0)
 
 
 def constants(graph: Graph) -> set[DType]:

@@ -26,7 +26,8 @@ TESTED_WITHOUT_ONNX = {
 }
 
 
-def _cases() -> Iterator[Case]:
+def cases() -> Iterator[Case]:
+    """The cases of all families."""
     package = __package__ or "tests.ir.ops"
     for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if found.name.startswith("test_") and found.name != "test_set":
@@ -42,7 +43,7 @@ def test_every_operator_is_exported():
 
 
 def test_every_operator_is_compared_with_onnx():
-    tested = {type(case.op).__name__ for case in _cases()}
+    tested = {type(case.op).__name__ for case in cases()}
     assert set(_declared()) - tested == TESTED_WITHOUT_ONNX
 
 
