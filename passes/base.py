@@ -30,6 +30,11 @@ class Target(Protocol):
         """The largest rank of a tensor, a leading axis of size one not counted."""
         ...
 
+    @property
+    def layout(self) -> str:
+        """Where spatial operators have their channels: "channels first", "channels last", or "" for either."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -46,11 +51,28 @@ class Event:
 
 
 @dataclass(slots=True)
+class Layout:
+    """What the layout pass is asked for, and what it tells.
+
+    ``ends_last``: inputs and outputs that are images have their channels last as well. ``trace`` gets the solved cut,
+    line by line. ``reasons`` maps the results of transposes to why they are there; ``ends`` the inputs and outputs
+    whose axes stand in another order than in the source to that order, and ``orders`` all other such values.
+    """
+
+    ends_last: bool = False
+    trace: Callable[[str], None] | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
+    ends: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    orders: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Context:
     """What a pass gets besides the graph: the target (None while a graph is only inspected) and the trace."""
 
     target: Target | None = None
     trace: Callable[[Event], None] | None = None
+    layout: Layout = field(default_factory=Layout)
     applied: dict[str, int] = field(default_factory=dict)
 
     def record(self, rule: str, node: Node, refusal: str | None = None) -> None:

@@ -1,4 +1,7 @@
-"""Convolutions. Layouts: x [N, C, *S], w [M, C/groups, *K], b [M]; pads as all begins, then all ends, in elements."""
+"""Convolutions. Layouts: x [N, C, *S], w [M, C/groups, *K], b [M]; pads as all begins, then all ends, in elements.
+
+With ``channels_last`` x and the result are [N, *S, C]; weights stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 
 from ..op import Op, Types, expect, numel, operator, same_dtype
 from ..types import Array, DType, Shape, TensorType
-from .forms import Results, expect_dim, expect_integer, expect_length, in_f32
+from .forms import Results, either_layout, expect_dim, expect_integer, expect_length, in_f32
 from .kernels import convolve
 from .window import slid, spread
 
@@ -49,7 +52,9 @@ class Conv(Op):
     dilations: tuple[int, ...]
     groups: int = 1
     activation: Op | None = None
+    channels_last: bool = False
 
+    @either_layout
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None) -> Results:
         """[N, M, *S']."""
         spatial = _ranks(x, w)
@@ -60,6 +65,7 @@ class Conv(Op):
         return (x.with_shape((x.shape[0], w.shape[0], *places)),)
 
     @in_f32
+    @either_layout
     def evaluate(self, x: Array, w: Array, b: Array | None) -> Array:
         """By matrix products over unfolded windows."""
         y = convolve.conv(x, w, b, self.strides, self.pads, self.dilations, self.groups)
@@ -85,7 +91,9 @@ class ConvTranspose(Op):
     groups: int = 1
     output_padding: tuple[int, ...] = ()
     activation: Op | None = None
+    channels_last: bool = False
 
+    @either_layout
     def infer(self, x: TensorType, w: TensorType, b: TensorType | None) -> Results:
         """[N, M, *S']."""
         spatial = _ranks(x, w)
@@ -101,6 +109,7 @@ class ConvTranspose(Op):
         return self.output_padding or (0,) * rank
 
     @in_f32
+    @either_layout
     def evaluate(self, x: Array, w: Array, b: Array | None) -> Array:
         """By one matrix product, whose columns are then added into place."""
         padding = self.padding(x.ndim - 2)

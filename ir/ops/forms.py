@@ -93,6 +93,25 @@ def _narrowed(array: Array, narrow: np.dtype[Any]) -> Array:
     return array.astype(narrow) if array.dtype == np.float32 or array.dtype == np.float64 else array
 
 
+def either_layout(method: Method) -> Method:
+    """Let ``infer`` or ``evaluate`` see its first operand as [N, C, *S], also where ``channels_last`` says [N, *S, C].
+
+    The result (a type in a tuple, or an array) then has its channels last as well. Only the data moves: weights keep
+    their layout.
+    """
+
+    @wraps(method)
+    def either(self: Op, first: Any, *others: Any) -> Any:
+        if not getattr(self, "channels_last", False):
+            return method(self, first, *others)
+        if isinstance(first, TensorType):
+            (made,) = method(self, first.with_shape((first.shape[0], first.shape[-1], *first.shape[1:-1])), *others)
+            return (made.with_shape((made.shape[0], *made.shape[2:], made.shape[1])),)
+        return np.moveaxis(method(self, np.moveaxis(first, -1, 1), *others), 1, -1)
+
+    return either  # type: ignore[return-value]
+
+
 def given(attribute: Any, operand: Array | None) -> Any:
     """The attribute, or the content of the operand that stands for it while it is not known."""
     if operand is None:

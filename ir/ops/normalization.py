@@ -11,7 +11,7 @@ import numpy as np
 
 from ..op import Op, Types, broadcast, expect, numel, operator
 from ..types import Array, Shape, TensorType
-from .forms import Results, Unary, expect_axis, expect_dim, expect_float, in_f32
+from .forms import Results, Unary, either_layout, expect_axis, expect_dim, expect_float, in_f32
 
 
 class _Normalization(Op):
@@ -193,7 +193,9 @@ class LRN(Op):
     alpha: float = 1e-4
     beta: float = 0.75
     bias: float = 1.0
+    channels_last: bool = False
 
+    @either_layout
     def infer(self, x: TensorType) -> Results:
         """x's type."""
         expect_float(x)
@@ -202,6 +204,7 @@ class LRN(Op):
         return (x,)
 
     @in_f32
+    @either_layout
     def evaluate(self, x: Array) -> Array:
         """By sums of shifted squares."""
         channels = x.shape[1]

@@ -1,7 +1,7 @@
 """Pools: windows that slide over the spatial axes of x [N, C, *S], and regions of interest.
 
 ``kernel``, ``strides`` and ``dilations`` hold one number a spatial axis, in elements; ``pads`` all begins, then
-all ends. A pool over everything is a reduction (``reduction``).
+all ends; with ``channels_last`` x and the result are [N, *S, C]. A pool over everything is a reduction (``reduction``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..op import Op, Types, expect, form, numel, operator, same_dtype
 from ..types import UNKNOWN, Array, DType, TensorType
-from .forms import Results, common_dim, expect_dim, expect_length, given, in_f32
+from .forms import Results, common_dim, either_layout, expect_dim, expect_length, given, in_f32
 from .kernels import regions, windows
 from .window import slid, spread
 
@@ -29,6 +29,7 @@ class _Pool(Op):
     dilations: tuple[int, ...]
     ceil_mode: bool = False
 
+    @either_layout
     def infer(self, x: TensorType) -> Results:
         """[N, C, *S']."""
         expect(x.rank >= 3, f"x {x} should be [N, C, *S]")
@@ -44,6 +45,9 @@ class _Pool(Op):
 class MaxPool(_Pool):
     """The greatest element of each window; padding never wins. NaN where the window holds one."""
 
+    channels_last: bool = False
+
+    @either_layout
     def evaluate(self, x: Array) -> Array:
         """One axis after the other."""
         return windows.max_pool(x, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode)
@@ -78,8 +82,10 @@ class AveragePool(_Pool):
     """
 
     count_include_pad: bool = False
+    channels_last: bool = False
 
     @in_f32
+    @either_layout
     def evaluate(self, x: Array) -> Array:
         """Sums of windows by the number of elements that count."""
         return windows.average_pool(

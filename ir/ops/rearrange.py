@@ -8,7 +8,7 @@ import numpy as np
 
 from ..op import Op, Types, expect, operator, same_dtype
 from ..types import UNKNOWN, Array, DType, Symbol, TensorType, product
-from .forms import Results, expect_axis, expect_dim, expect_length, given
+from .forms import Results, either_layout, expect_axis, expect_dim, expect_length, given
 from .kernels import convolve
 from .window import slid
 
@@ -28,7 +28,9 @@ class DepthToSpace(Op):
     signature = "x"
     blocksize: int
     mode: str = "DCR"
+    channels_last: bool = False
 
+    @either_layout
     def infer(self, x: TensorType) -> Results:
         """[N, C / b^2, H b, W b]."""
         _images(x)
@@ -37,6 +39,7 @@ class DepthToSpace(Op):
         expect(not isinstance(c, int) or c % block**2 == 0, f"{c} channels do not divide into blocks of {block}")
         return (x.with_shape((n, c // block**2, h * block, w * block)),)
 
+    @either_layout
     def evaluate(self, x: Array) -> Array:
         """By a transposition."""
         n, c, h, w = x.shape
@@ -54,7 +57,9 @@ class SpaceToDepth(Op):
 
     signature = "x"
     blocksize: int
+    channels_last: bool = False
 
+    @either_layout
     def infer(self, x: TensorType) -> Results:
         """[N, C b^2, H / b, W / b]."""
         _images(x)
@@ -64,6 +69,7 @@ class SpaceToDepth(Op):
                    f"{size} elements do not divide into blocks of {self.blocksize}")  # fmt: skip
         return (x.with_shape((n, c * self.blocksize**2, h // self.blocksize, w // self.blocksize)),)
 
+    @either_layout
     def evaluate(self, x: Array) -> Array:
         """By a transposition."""
         n, c, h, w = x.shape
