@@ -55,7 +55,11 @@ class Runtime:
     function: str
 
 
-RUNTIMES = {"onnx": Runtime("onnxruntime", "_run_onnx"), "ncnn": Runtime("ncnn", "_run_ncnn")}
+RUNTIMES = {
+    "onnx": Runtime("onnxruntime", "_run_onnx"),
+    "ncnn": Runtime("ncnn", "_run_ncnn"),
+    "tflite": Runtime("ai_edge_litert", "_run_tflite"),
+}
 
 
 def available(format: str) -> bool:
@@ -197,3 +201,9 @@ def _run_ncnn(files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequ
     from .backends.ncnn.runtime import run as run_ncnn
 
     return run_ncnn(files, feeds, wanted, threads=os.cpu_count() or 1)
+
+
+def _run_tflite(files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
+    from .backends.tflite.runtime import run as run_tflite
+
+    return run_tflite(files, feeds, wanted, threads=os.cpu_count() or 1)

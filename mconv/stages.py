@@ -72,5 +72,7 @@ def rewrite(
     after: Callable[[pipeline.Step, Graph], None] | None = None,
 ) -> list[pipeline.Step]:
     """Run the passes for the context's target; with ``check`` the graph's rules are verified after each."""
-    passes: pipeline.Pipeline = [pipeline.simplify(), pipeline.prepare()] if context.target else pipeline.simplify()
+    passes: pipeline.Pipeline = [pipeline.simplify()]
+    if context.target is not None:
+        passes = [*passes, pipeline.prepare(context.target)]
     return pipeline.run(passes, graph, context, check=check, after=after)

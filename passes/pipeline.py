@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from mconv.ir import Graph
 from mconv.ir.verify import verify
 
-from .base import Context, Pass
+from .base import Context, Pass, Target
 from .canonicalize import CANONICALIZE, JoinSlices
 from .fold import FoldConstants, MergeEqual, RemoveDead
 from .fuse import FUSE, FUSE_ACTIVATIONS
-from .layout import CHANNELS_FIRST
+from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT
 from .legalize import LEGALIZE
 from .quantize import QUANTIZE, feeds_integers
 from .recognize import RECOGNIZE
@@ -27,10 +27,15 @@ def simplify() -> Pipeline:
     return [clean, RECOGNIZE, clean, FUSE, RECOGNIZE, clean, JoinSlices(), QUANTIZE, FoldConstants()]
 
 
-def prepare() -> Pipeline:
-    """Passes that fit a simplified graph to the target of the context."""
+def prepare(target: Target) -> Pipeline:
+    """Passes that fit a simplified graph to a target."""
     clean: Pipeline = [FoldConstants(), CANONICALIZE, FUSE, MergeEqual(), RemoveDead()]
-    return [CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, clean, CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, RemoveDead()]
+    if not target.layout:
+        fit: Pipeline = [CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE]
+        return [fit, clean, fit, RemoveDead()]
+    fit = [FUSE_ACTIVATIONS, LEGALIZE]
+    settle: Pipeline = [SOLVE_LAYOUT, FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
+    return [fit, clean, fit, settle]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,7 @@
+"""The emitters, one module an operator family. Importing this package registers them all."""
+
+from __future__ import annotations
+
+from . import activation, conv, elementwise, linear, pool, reduction, shape
+
+__all__ = ["activation", "conv", "elementwise", "linear", "pool", "reduction", "shape"]

@@ -1,0 +1,134 @@
+"""Convolutions over [N, H, W, C]. Filters: CONV_2D [O, H, W, I], DEPTHWISE_CONV_2D [1, H, W, O], CONV_3D [D, H, W, I, O]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mconv.ir import Node, TensorType, Value
+from mconv.ir.ops import Conv, ConvTranspose
+
+from ..backend import tflite
+from ..fused import FUSED
+from ..net import Net
+from .activation import carried
+from .conditions import constant, floats, rank, static
+from .window import VALID, padded, padding_of, spatial
+
+
+def positive_pads(node: Node) -> bool:
+    """no pad is negative."""
+    pads: tuple[int, ...] = node.op.pads  # type: ignore[attr-defined]
+    return min(pads, default=0) >= 0
+
+
+def groups_known(node: Node) -> bool | str:
+    """of three spatial axes, there is one group."""
+    op: Any = node.op
+    return True if op.groups == 1 or node.inputs[0].type.rank == 4 else "CONV_3D has no groups"
+
+
+def _bias(node: Node, net: Net) -> int:
+    """The bias; zeros where there is none (kernels for integers and some delegates want one)."""
+    b = node.operand("b")
+    if b is not None:
+        return net.tensor(b)
+    channels = node.result.type.shape[-1]
+    assert isinstance(channels, int)
+    return net.constant(np.zeros(channels, np.float32), "zero_bias")
+
+
+def _strides(op: Any) -> dict[str, int]:
+    names = ("StrideH", "StrideW") if len(op.strides) == 2 else ("StrideD", "StrideH", "StrideW")
+    return dict(zip(names, op.strides, strict=True))
+
+
+def _dilations(op: Any) -> dict[str, int]:
+    names = ("DilationHFactor", "DilationWFactor")
+    if len(op.dilations) == 3:
+        names = ("DilationDFactor", *names)  # type: ignore[assignment]
+    return dict(zip(names, op.dilations, strict=True))
+
+
+def is_depthwise(op: Conv, w: TensorType) -> bool:
+    """True where each group has one channel."""
+    return op.groups > 1 and w.shape[1] == 1
+
+
+@tflite.emits(Conv, where=(floats, rank(4, 5), constant("w", "b"), positive_pads, groups_known), activation=FUSED)
+def convolution(node: Node, net: Net) -> None:
+    """CONV_2D (with groups: its filters are as narrow as a group), DEPTHWISE_CONV_2D, CONV_3D."""
+    op, x, w = node.op, node.inputs[0], node.inputs[1].constant
+    assert isinstance(op, Conv)
+    sizes, places = spatial(node)
+    padding = padding_of(sizes, places, w.shape[2:], op.strides, op.pads, op.dilations)
+    source: Value | int = x if padding is not None else padded(net, x, op.pads)
+    result, activation = carried(node, net)
+    bias = _bias(node, net)
+    common: dict[str, Any] = {
+        "Padding": VALID if padding is None else padding,
+        "FusedActivationFunction": activation,
+        **_strides(op),
+        **_dilations(op),
+    }
+    name = node.inputs[1].name
+    if len(sizes) == 3:
+        weight = net.constant(w.transpose(2, 3, 4, 1, 0), name)
+        net.add("CONV_3D", [source, weight, bias], [result], "Conv3DOptions", **common)
+    elif is_depthwise(op, node.inputs[1].type):
+        weight = net.constant(w.transpose(1, 2, 3, 0), name)
+        common["DepthMultiplier"] = w.shape[0] // op.groups
+        net.add("DEPTHWISE_CONV_2D", [source, weight, bias], [result], "DepthwiseConv2DOptions", **common)
+    else:
+        weight = net.constant(w.transpose(0, 2, 3, 1), name)
+        net.add("CONV_2D", [source, weight, bias], [result], "Conv2DOptions", **common)
+
+
+def one_group(node: Node) -> bool:
+    """there is one group."""
+    return getattr(node.op, "groups", 1) == 1
+
+
+def not_dilated(node: Node) -> bool:
+    """nothing is dilated."""
+    return all(d == 1 for d in getattr(node.op, "dilations", ()))
+
+
+def within_reach(node: Node) -> bool | str:
+    """output_padding adds no more than the pads take away."""
+    op: Any = node.op
+    axes = len(op.strides)
+    more = op.output_padding or (0,) * axes
+    return all(m <= end for m, end in zip(more, op.pads[axes:], strict=True))
+
+
+@tflite.emits(
+    ConvTranspose,
+    where=(floats, rank(4), constant("w", "b"), static, positive_pads, one_group, not_dilated, within_reach),
+    activation=FUSED,
+)
+def transposed_convolution(node: Node, net: Net) -> None:
+    """TRANSPOSE_CONV without padding, and a SLICE of it where there is some."""
+    op, x, w = node.op, node.inputs[0], node.inputs[1].constant
+    assert isinstance(op, ConvTranspose)
+    batch, *sizes, _ = x.type.static_shape
+    whole = [(size - 1) * stride + k for size, stride, k in zip(sizes, op.strides, w.shape[2:], strict=True)]
+    shape = (batch, *whole, w.shape[1])
+    weight = net.constant(w.transpose(1, 2, 3, 0), node.inputs[1].name)
+    result, activation = carried(node, net)
+    exact = shape == node.result.type.static_shape
+    made = net.tensor(result) if exact else net.scratch(TensorType(x.type.dtype, shape), f"{result.name}_whole")
+    net.add(
+        "TRANSPOSE_CONV",
+        [net.integers(shape, "output_shape"), weight, x, _bias(node, net)],
+        [made],
+        "TransposeConvOptions",
+        Padding=VALID,
+        FusedActivationFunction=activation,
+        **_strides(op),
+    )
+    if not exact:
+        begins = net.integers((0, *op.pads[: len(whole)], 0), "begin")
+        sizes_kept = net.integers(node.result.type.static_shape, "size")
+        net.add("SLICE", [made, begins, sizes_kept], [result], "SliceOptions")

@@ -1,0 +1,87 @@
+"""Reductions, and what runs along one axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mconv.ir import DType, Node, TensorType, ops
+from mconv.ir.op import Op
+
+from ..backend import tflite
+from ..net import Net
+from .conditions import attributes_known, floats, rank_at_most, takes
+
+_REDUCERS: dict[type[Op], tuple[str, str]] = {
+    ops.ReduceSum: ("SUM", "f32 i32 i64"),
+    ops.ReduceMean: ("MEAN", "f32"),
+    ops.ReduceMax: ("REDUCE_MAX", "f32 i8 u8 i16 i32 i64"),
+    ops.ReduceMin: ("REDUCE_MIN", "f32 i8 u8 i16 i32 i64"),
+    ops.ReduceProd: ("REDUCE_PROD", "f32 i32 i64"),
+}
+
+
+def _reducer(name: str):  # type: ignore[no-untyped-def]
+    def emit(node: Node, net: Net) -> None:
+        x = node.inputs[0]
+        axes = node.op.axes if node.op.axes is not None else tuple(range(x.type.rank))  # type: ignore[attr-defined]
+        keep: bool = node.op.keepdims  # type: ignore[attr-defined]
+        net.add(name, [x, net.integers(axes, "axes")], node.results, "ReducerOptions", KeepDims=keep)
+
+    return emit
+
+
+for _op, (_name, _kinds) in _REDUCERS.items():
+    tflite.emits(_op, where=(takes(_kinds), attributes_known("axes"), rank_at_most(6)))(_reducer(_name))
+
+
+def last_axis(node: Node) -> bool | str:
+    """it goes along the last axis."""
+    last = node.inputs[0].type.rank - 1
+    axis: int = node.op.axis  # type: ignore[attr-defined]
+    return axis == last or "TFLite goes along the last axis only"
+
+
+@tflite.emits(ops.Softmax, where=(floats, last_axis, rank_at_most(6)))
+def softmax(node: Node, net: Net) -> None:
+    """SOFTMAX."""
+    net.add("SOFTMAX", node.inputs, node.results, "SoftmaxOptions", Beta=1.0)
+
+
+@tflite.emits(ops.LogSoftmax, where=(floats, last_axis))
+def log_softmax(node: Node, net: Net) -> None:
+    """LOG_SOFTMAX."""
+    net.add("LOG_SOFTMAX", node.inputs, node.results, "LogSoftmaxOptions")
+
+
+def first_of_equals(node: Node) -> bool:
+    """of equal elements the first counts."""
+    return not node.op.select_last  # type: ignore[attr-defined]
+
+
+@tflite.emits(ops.ArgMax, ops.ArgMin, where=(takes("f32 i8 u8 i32"), first_of_equals))
+def arg_extreme(node: Node, net: Net) -> None:
+    """ARG_MAX and ARG_MIN, to i64; a kept axis comes back by RESHAPE."""
+    from tflite import TensorType as Kind
+
+    from .shape import reshape
+
+    op, y = node.op, node.result
+    assert isinstance(op, ops.ArgMax | ops.ArgMin)
+    name, options = ("ARG_MAX", "ArgMaxOptions") if isinstance(op, ops.ArgMax) else ("ARG_MIN", "ArgMinOptions")
+    made = net.tensor(y)
+    if op.keepdims:
+        shape = [d for axis, d in enumerate(y.type.shape) if axis != op.axis]
+        made = net.scratch(TensorType(DType.I64, tuple(shape)), f"{y.name}_flat")
+    axis = net.constant(np.array(op.axis, np.int32), "axis")
+    net.add(name, [node.inputs[0], axis], [made], options, OutputType=Kind.INT64)
+    if op.keepdims:
+        reshape(net, made, y, y.type.shape)
+
+
+@tflite.emits(ops.CumSum, where=(takes("f32 i32 i64"), attributes_known("axis")))
+def cumulative_sum(node: Node, net: Net) -> None:
+    """CUMSUM."""
+    op = node.op
+    assert isinstance(op, ops.CumSum)
+    axis = net.constant(np.array(op.axis, np.int32), "axis")
+    net.add("CUMSUM", [node.inputs[0], axis], node.results, "CumsumOptions", Exclusive=op.exclusive, Reverse=op.reverse)

@@ -1,0 +1,162 @@
+"""Shapes and the movement of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mconv.ir import Node, Value
+from mconv.ir.ops import Concat, Expand, Flatten, Pad, Reshape, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze
+from mconv.ir.ops.kernels.movement import python_slice
+
+from ..backend import tflite
+from ..net import Net
+from .conditions import attributes_known, rank_at_most, static, takes
+
+
+
+
+def one_size_unknown(node: Node) -> bool | str:
+    """of the result's sizes at most one is known only at run time."""
+    unknown = sum(not isinstance(d, int) for d in node.result.type.shape)
+    return unknown <= 1 or f"{unknown} sizes of %{node.result.name}: {node.result.type} are known only at run time"
+
+
+def reshape(net: Net, x: Value | int, result: Value | int, shape: Sequence[object]) -> None:
+    """RESHAPE to ``shape``, whose one unknown size is -1."""
+    wanted = tuple(d if isinstance(d, int) else -1 for d in shape)
+    net.add("RESHAPE", [x, net.integers(wanted)], [result], "ReshapeOptions", NewShape=wanted)
+
+
+@tflite.emits(Reshape, Squeeze, Unsqueeze, Flatten, where=(one_size_unknown,))
+def reshaped(node: Node, net: Net) -> None:
+    """RESHAPE."""
+    reshape(net, node.inputs[0], node.result, node.result.type.shape)
+
+
+def some_axis(node: Node) -> bool:
+    """there is an axis."""
+    return node.inputs[0].type.rank > 0
+
+
+@tflite.emits(Transpose, where=(some_axis, rank_at_most(6)))
+def transposed(node: Node, net: Net) -> None:
+    """TRANSPOSE."""
+    assert isinstance(node.op, Transpose)
+    net.add("TRANSPOSE", [node.inputs[0], net.integers(node.op.perm, "perm")], node.results, "TransposeOptions")
+
+
+@tflite.emits(Concat, where=(takes("f32 f16 i8 u8 i16 i32 u32 i64 bool"), rank_at_most(6)))
+def concatenation(node: Node, net: Net) -> None:
+    """CONCATENATION."""
+    assert isinstance(node.op, Concat)
+    net.add("CONCATENATION", node.inputs, node.results, "ConcatenationOptions", Axis=node.op.axis,
+            FusedActivationFunction=0)  # fmt: skip
+
+
+@tflite.emits(Split, where=(takes("f32 i8 u8 i16 i32 i64"), rank_at_most(6)))
+def split(node: Node, net: Net) -> None:
+    """SPLIT into equal parts, SPLIT_V into others."""
+    op, x = node.op, node.inputs[0]
+    assert isinstance(op, Split)
+    axis = net.constant(np.array(op.axis, np.int32), "axis")
+    if len(set(op.sizes)) == 1:
+        net.add("SPLIT", [axis, x], node.results, "SplitOptions", NumSplits=len(op.sizes))
+    else:
+        sizes = net.integers(op.sizes, "sizes")
+        net.add("SPLIT_V", [x, sizes, axis], node.results, "SplitVOptions", NumSplits=len(op.sizes))
+
+
+def bounds_known(node: Node) -> bool | str:
+    """bounds are known, and so is the size of each axis that is cut."""
+    op = node.op
+    assert isinstance(op, Slice)
+    if op.starts is None or op.ends is None or len(node.inputs) > 1:
+        return "its bounds are known only at run time"
+    axes = op.axes if op.axes is not None else tuple(range(len(op.starts)))
+    known = all(isinstance(node.inputs[0].type.shape[a], int) for a in axes)
+    return known or "the size of an axis that is cut is known only at run time"
+
+
+@tflite.emits(Slice, where=(bounds_known, some_axis, rank_at_most(5)))
+def sliced(node: Node, net: Net) -> None:
+    """SLICE, or STRIDED_SLICE with steps."""
+    op, x = node.op, node.inputs[0]
+    assert isinstance(op, Slice)
+    assert op.starts is not None
+    assert op.ends is not None
+    rank = x.type.rank
+    axes = op.axes if op.axes is not None else tuple(range(len(op.starts)))
+    begins, ends, steps = [0] * rank, [0] * rank, [1] * rank
+    whole = set(range(rank)) - set(axes)
+    for index, axis in enumerate(axes):
+        size = x.type.shape[axis]
+        assert isinstance(size, int)
+        cut = python_slice(size, op.starts[index], op.ends[index], op.steps[index] if op.steps else 1)
+        begins[axis], ends[axis], steps[axis] = cut.start, -1 if cut.stop is None else cut.stop, cut.step
+    if all(step == 1 for step in steps):
+        sizes = [-1 if axis in whole else ends[axis] - begins[axis] for axis in range(rank)]
+        operands = [x, net.integers(begins, "begin"), net.integers(sizes, "size")]
+        net.add("SLICE", operands, node.results, "SliceOptions")
+        return
+    backwards = [axis for axis in range(rank) if steps[axis] < 0 and ends[axis] < 0]
+    mask = sum(1 << axis for axis in (*whole, *backwards))
+    operands = [x, net.integers(begins, "begin"), net.integers(ends, "end"), net.integers(steps, "strides")]
+    net.add("STRIDED_SLICE", operands, node.results, "StridedSliceOptions", BeginMask=sum(1 << a for a in whole),
+            EndMask=mask, EllipsisMask=0, NewAxisMask=0, ShrinkAxisMask=0, Offset=False)  # fmt: skip
+
+
+def mode_and_pads(node: Node) -> bool | str:
+    """the mode is constant or reflect, and no pad is negative."""
+    op = node.op
+    assert isinstance(op, Pad)
+    if op.pads is None:
+        return "its pads are known only at run time"
+    if op.mode not in ("constant", "reflect"):
+        return f"TFLite has no mode '{op.mode}'"
+    if min(op.pads, default=0) < 0:
+        return "a pad is negative"
+    if op.mode == "reflect":
+        sizes, rank = node.inputs[0].type.shape, node.inputs[0].type.rank
+        for axis in range(rank):
+            size, pads = sizes[axis], (op.pads[axis], op.pads[axis + rank])
+            if any(pads) and (not isinstance(size, int) or max(pads) >= size):
+                return "it reflects more elements than there are"
+    return True
+
+
+@tflite.emits(
+    Pad, where=(mode_and_pads, attributes_known("pads"), some_axis, rank_at_most(5), takes("f32 i8 u8 i16 i32 i64 bool"))
+)
+def pad(node: Node, net: Net) -> None:
+    """PAD with zeros, PADV2 with another number, MIRROR_PAD."""
+    op, x = node.op, node.inputs[0]
+    assert isinstance(op, Pad)
+    assert op.pads is not None
+    rank = x.type.rank
+    table = net.constant(np.array(list(zip(op.pads[:rank], op.pads[rank:], strict=True)), np.int32), "paddings")
+    if op.mode == "reflect":
+        net.add("MIRROR_PAD", [x, table], node.results, "MirrorPadOptions", Mode=0)
+    elif op.value == 0:
+        net.add("PAD", [x, table], node.results, "PadOptions")
+    else:
+        fill = net.constant(np.array(op.value, x.type.dtype.numpy), "fill")
+        net.add("PADV2", [x, table, fill], node.results, "PadV2Options")
+
+
+@tflite.emits(Expand, where=(attributes_known("shape"), static, rank_at_most(6)))
+def expand(node: Node, net: Net) -> None:
+    """BROADCAST_TO."""
+    shape = net.integers(node.result.type.static_shape)
+    net.add("BROADCAST_TO", [node.inputs[0], shape], node.results, "BroadcastToOptions")
+
+
+@tflite.emits(Tile, where=(attributes_known("repeats"), some_axis))
+def tile(node: Node, net: Net) -> None:
+    """TILE."""
+    assert isinstance(node.op, Tile)
+    assert node.op.repeats is not None
+    net.add("TILE", [node.inputs[0], net.integers(node.op.repeats, "multiples")], node.results, "TileOptions")
+
+
