@@ -17,11 +17,11 @@ from typing import Any
 
 from mconv.ir import Graph, Node, Op, Value
 from mconv.ir.ops import (
-    LRN, AveragePool, Conv, ConvTranspose, DepthToSpace, Linear, MaxPool, Reshape, SpaceToDepth, Transpose,
+    LRN, AveragePool, Conv, ConvTranspose, DepthToSpace, Linear, MaxPool, Reshape, Resize, SpaceToDepth, Transpose,
 )  # fmt: skip
 
 from .axes import Order, channels_last, down, identity, renames, same, up, value_bytes
-from .movable import participants
+from .movable import moved, participants
 
 PINNED: tuple[type[Op], ...] = (Conv, ConvTranspose, MaxPool, AveragePool, DepthToSpace, SpaceToDepth, LRN)
 """Operators with an attribute ``channels_last``, which a target pins to one of its values."""
@@ -57,6 +57,14 @@ class Role(Enum):
     FREE = "runs in any order"
     RENAMES = "only renames axes"
     TRANSPOSES = "is a transpose of the model's own"
+
+
+def is_pinned(node: Node, side: Side) -> bool:
+    """True for nodes that a target pins: PINNED, and a Resize of pictures, which says its axes itself."""
+    op, rank = node.op, node.results[0].type.rank
+    if isinstance(op, Resize):
+        return rank == 4 and set(op.axes) <= {2, 3} and side is Side.LAST and moved(op, channels_last(rank)) is not None
+    return isinstance(op, PINNED)
 
 
 Choice = Node | Side | None
@@ -129,7 +137,7 @@ def _spread_frames(graph: Graph, plan: Plan) -> None:
                 queue.append(value)
 
     for node in graph.nodes:
-        if isinstance(node.op, PINNED):
+        if is_pinned(node, plan.pinned):
             for value in (node.inputs[0], node.result):
                 give([value], _canonical(value))
     while queue:
@@ -172,8 +180,10 @@ def _carried(node: Node, frame: Frame, to: Value, downwards: bool) -> Frame | No
 
 
 def _role(node: Node, plan: Plan) -> Role:
-    if isinstance(node.op, PINNED):
+    if is_pinned(node, plan.pinned):
         return Role.PINNED
+    if isinstance(node.op, Resize) and plan.pinned is Side.LAST:
+        return Role.FIXED
     sharing = participants(node)
     if sharing is not None:
         frames = {plan.frames.get(value) for value in sharing}

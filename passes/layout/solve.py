@@ -13,7 +13,7 @@ from ..canonicalize.movement import reshape_to
 from ..pattern import Refusal
 from .axes import Order, between, identity, reduced, same
 from .movable import data_operands, moved
-from .plan import Plan, Role, Side, make_plan, wanted
+from .plan import PINNED, Plan, Role, Side, make_plan, wanted
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ class _Mover:
         operands: list[Value | None] = [self._get(node.inputs[0], order, node)]
         operands += [None if v is None else self._get(v, identity(v.type.rank), node) for v in node.operands[1:]]
         op: Any = node.op
-        self._replace(node, op.replace(channels_last=True), operands, order)
+        turned = op.replace(channels_last=True) if isinstance(op, PINNED) else moved(op, order)
+        self._replace(node, turned, operands, order)
         return True
 
     def _free(self, node: Node) -> bool:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import activation, conv, elementwise, linear, pool, reduction, shape
+from . import activation, conv, elementwise, linear, pool, reduction, shape, spatial
 
-__all__ = ["activation", "conv", "elementwise", "linear", "pool", "reduction", "shape"]
+__all__ = ["activation", "conv", "elementwise", "linear", "pool", "reduction", "shape", "spatial"]

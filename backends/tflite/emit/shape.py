@@ -88,23 +88,33 @@ def sliced(node: Node, net: Net) -> None:
     assert op.ends is not None
     rank = x.type.rank
     axes = op.axes if op.axes is not None else tuple(range(len(op.starts)))
-    begins, ends, steps = [0] * rank, [0] * rank, [1] * rank
-    whole = set(range(rank)) - set(axes)
+    cuts: dict[int, range] = {}
     for index, axis in enumerate(axes):
         size = x.type.shape[axis]
         assert isinstance(size, int)
-        cut = python_slice(size, op.starts[index], op.ends[index], op.steps[index] if op.steps else 1)
-        begins[axis], ends[axis], steps[axis] = cut.start, -1 if cut.stop is None else cut.stop, cut.step
-    if all(step == 1 for step in steps):
-        sizes = [-1 if axis in whole else ends[axis] - begins[axis] for axis in range(rank)]
-        operands = [x, net.integers(begins, "begin"), net.integers(sizes, "size")]
-        net.add("SLICE", operands, node.results, "SliceOptions")
+        step = op.steps[index] if op.steps is not None else 1
+        cuts[axis] = range(size)[python_slice(size, op.starts[index], op.ends[index], step)]
+    begins = net.integers([cuts[a].start if a in cuts else 0 for a in range(rank)], "begin")
+    if all(cut.step == 1 for cut in cuts.values()):
+        sizes = net.integers([len(cuts[a]) if a in cuts else -1 for a in range(rank)], "size")
+        net.add("SLICE", [x, begins, sizes], node.results, "SliceOptions")
         return
-    backwards = [axis for axis in range(rank) if steps[axis] < 0 and ends[axis] < 0]
-    mask = sum(1 << axis for axis in (*whole, *backwards))
-    operands = [x, net.integers(begins, "begin"), net.integers(ends, "end"), net.integers(steps, "strides")]
-    net.add("STRIDED_SLICE", operands, node.results, "StridedSliceOptions", BeginMask=sum(1 << a for a in whole),
-            EndMask=mask, EllipsisMask=0, NewAxisMask=0, ShrinkAxisMask=0, Offset=False)  # fmt: skip
+    ends = net.integers([max(cuts[a].stop, 0) if a in cuts else 0 for a in range(rank)], "end")
+    steps = net.integers([cuts[a].step if a in cuts else 1 for a in range(rank)], "strides")
+    whole = [a for a in range(rank) if a not in cuts]
+    to_the_end = [a for a, cut in cuts.items() if cut.stop < 0]
+    net.add(
+        "STRIDED_SLICE",
+        [x, begins, ends, steps],
+        node.results,
+        "StridedSliceOptions",
+        BeginMask=sum(1 << a for a in whole),
+        EndMask=sum(1 << a for a in (*whole, *to_the_end)),
+        EllipsisMask=0,
+        NewAxisMask=0,
+        ShrinkAxisMask=0,
+        Offset=False,
+    )
 
 
 def mode_and_pads(node: Node) -> bool | str:
