@@ -37,7 +37,7 @@ class SolveLayout:
         if context.layout.trace is not None:
             for line in describe(plan):
                 context.layout.trace(line)
-        return _Mover(graph, plan, context).run()
+        return Mover(graph, plan, context).run()
 
 
 def describe(plan: Plan) -> list[str]:
@@ -64,7 +64,7 @@ class _Stored:
 
 
 @dataclass
-class _Mover:
+class Mover:
     graph: Graph
     plan: Plan
     context: Context

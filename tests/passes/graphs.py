@@ -71,6 +71,7 @@ class Refusing:
 
     name = "test"
     max_rank = 4
+    layout = ""
 
     def __init__(
         self, *ops: type[Op], activations: Sequence[type[Op]] = (), when: Callable[[Node], bool] | None = None

@@ -331,11 +331,12 @@ def test_activation_becomes_epilogue_only_where_the_target_has_it(activation: o.
     def make(b: B) -> Value:
         return b.add(activation, conv(b, b.x(1, 4, 6, 6), 8))
 
+    target = Refusing(activations=[type(activation)])
     graph = build(make)
-    rewritten(graph, [pipeline.simplify(), pipeline.prepare()], Refusing(activations=[type(activation)]))
+    rewritten(graph, [pipeline.simplify(), pipeline.prepare(target)], target)
     assert kinds(graph) == ["Conv"]
     graph = build(make)
-    rewritten(graph, [pipeline.simplify(), pipeline.prepare()], Refusing())
+    rewritten(graph, [pipeline.simplify(), pipeline.prepare(Refusing())], Refusing())
     assert kinds(graph) == ["Conv", type(activation).__name__]
 
 
