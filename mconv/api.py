@@ -30,13 +30,17 @@ def convert(
     rtol: float | None = None,
     check_passes: bool = False,
     trace: Callable[[Event], None] | None = None,
+    io_layout: str = "model",
+    trace_layout: Callable[[str], None] | None = None,
 ) -> Result:
     """Convert a model and write the target's files; they appear whole, or not at all.
 
     ``output`` is a path without suffix, or a folder; by default the model's name in the current folder.
     ``input_shapes`` and ``dims`` make symbolic sizes numbers; ``fp16`` stores weights as 16-bit floats.
     ``verify``: None compares source and result where the runtimes are installed, True insists on it, False does
-    not. ``inputs`` (name to array) or else random numbers from ``seed`` are compared within ``rtol``, a relative
+    not. ``io_layout`` "nhwc" makes inputs and outputs that are images channels last, for targets that compute so;
+    "model" keeps the source's. ``trace`` is told every rule applied or refused, ``trace_layout`` where transposes
+    are placed and why. ``inputs`` (name to array) or else random numbers from ``seed`` are compared within ``rtol``, a relative
     error (largest absolute difference over the reference's largest magnitude).
 
     Returns a Result with files, graph and verification. Raises MconvError: UsageError, UnreadableError,
@@ -55,6 +59,8 @@ def convert(
         rtol=rtol,
         check_passes=check_passes,
         trace=trace,
+        io_layout=io_layout,
+        trace_layout=trace_layout,
     )
     return driver.convert(model, options)
 

@@ -128,10 +128,24 @@ def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Write what was done and compared as JSON.",
 )
 @click.option("--trace-passes", is_flag=True, help="Print every rule applied or refused, with the reason.")
+@click.option(
+    "--io-layout",
+    type=click.Choice(["model", "nhwc"]),
+    default="model",
+    show_default=True,
+    help="Layout of inputs and outputs that are images: the model's, or channels last where the target computes so.",
+)
+@click.option("--trace-layout", is_flag=True, help="Print the solved layout: who runs how, and what is transposed.")
 @click.option("--check-passes", is_flag=True, help="Run the graph before and after each pass and compare (slow).")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 def convert(
-    model: Path, inputs: Path | None, report: Path | None, trace_passes: bool, quiet: bool, **options: Any
+    model: Path,
+    inputs: Path | None,
+    report: Path | None,
+    trace_passes: bool,
+    trace_layout: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Convert MODEL to another format, compare the two, and write the files.
 
@@ -146,6 +160,7 @@ def convert(
                 **options,
                 inputs=_read_inputs(inputs),
                 trace=(lambda event: click.echo(event)) if trace_passes else None,
+                trace_layout=(lambda line: click.echo(line)) if trace_layout else None,
                 progress=progress,
             ),
         )
@@ -161,17 +176,18 @@ def convert(
 @click.argument("model", type=click.Path(path_type=Path))
 @_model_options
 @click.option("--raw", is_flag=True, help="As it is read, before any pass.")
+@click.option("--target", "-t", metavar="TARGET", help="As it is fitted to this target; shows the transposes left.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--text", is_flag=True, help="Print the graph in mconv's text form.")
-def inspect(model: Path, raw: bool, as_json: bool, text: bool, **shapes: Any) -> None:
+def inspect(model: Path, raw: bool, target: str | None, as_json: bool, text: bool, **shapes: Any) -> None:
     """Show inputs, operators, parameters, FLOPs and peak activation memory of MODEL."""
-    from . import api, inspection, tables
+    from . import inspection, tables
 
-    graph = api.load(model, optimize=not raw, **shapes)
+    graph, reasons = inspection.load(model, raw=raw, target=target, **shapes)
     if text:
         click.echo(str(graph))
         return
-    found = inspection.inspect(graph)
+    found = inspection.inspect(graph, reasons)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2))
     else:

@@ -11,9 +11,8 @@ from .backends.base import Backend
 from .backends.files import write_all
 from .ir import Graph, MismatchError, Problem, UsageError
 from .passes import pipeline
-from .passes.base import Context
-from .report import Result, Step, Verification
-from .stages import Options, bind_batch, read, rewrite
+from .report import Result, Step, Verification, transposes_left
+from .stages import Options, bind_batch, context_for, read, rewrite
 
 
 def convert(source: Any, options: Options) -> Result:
@@ -24,7 +23,7 @@ def convert(source: Any, options: Options) -> Result:
     graph, notes = bind_batch(read(source, options), options, backend)
     nodes_read = len(graph)
     options.progress("rewriting")
-    context = Context(target=backend, trace=options.trace)
+    context = context_for(backend, options)
     steps = rewrite(graph, context, check=options.check_passes, after=_checker(graph, options))
     options.progress("emitting")
     artifact = backend.emit(graph, fp16=options.fp16, name=_stem(source))
@@ -36,7 +35,7 @@ def convert(source: Any, options: Options) -> Result:
 
         options.progress("verifying")
         files = {suffix: readable[path] for suffix, path in paths.items()}
-        verification = checker.verify_conversion(source, graph, backend, artifact, files, options)
+        verification = checker.verify_conversion(source, graph, backend, artifact, files, options, context.layout.ends)
         if verification.passed is False:
             raise mismatch(verification)
 
@@ -53,6 +52,7 @@ def convert(source: Any, options: Options) -> Result:
         nodes_read=nodes_read,
         steps=tuple(Step(s.name, s.changes, s.nodes) for s in steps),
         notes=(*notes, *artifact.notes),
+        transposes=transposes_left(graph, context.layout.reasons) if backend.layout else (),
         rules=dict(context.applied),
     )
 

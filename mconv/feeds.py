@@ -27,6 +27,20 @@ def read_npz(path: Path) -> dict[str, Array]:
         raise UsageError(Problem("MC119", f"'{path}' is no .npz or .npy of arrays: {error}")) from None
 
 
+Orders = Mapping[str, tuple[int, ...]]
+"""Inputs and outputs by name whose axes stand in another order than the source's, with that order."""
+
+
+def turned(arrays: Mapping[str, Array], orders: Orders) -> dict[str, Array]:
+    """Arrays of the source's layout in the order that the written model takes and gives."""
+    return {name: a.transpose(orders[name]) if name in orders else a for name, a in arrays.items()}
+
+
+def turned_back(arrays: Mapping[str, Array], orders: Orders) -> dict[str, Array]:
+    """Arrays of the written model in the source's layout."""
+    return {name: a.transpose(np.argsort(orders[name])) if name in orders else a for name, a in arrays.items()}
+
+
 def make(graph: Graph, given: Mapping[str, Array] | None, seed: int) -> dict[str, Array]:
     """An array for each input of ``graph``: the given ones, checked, or random ones.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from .ir import Graph, Value
+from .report import Relocation, transposes_left
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,34 @@ class Inspection:
     flops: int | None
     peak_activation_bytes: int | None
     operators: tuple[OperatorTotal, ...]
+    transposes: tuple[Relocation, ...] | None = None
+    """What the layout pass leaves for a target that pins a layout; None without such a target."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
 
 
-def inspect(graph: Graph) -> Inspection:
-    """Look at a graph; see Inspection."""
+def load(
+    model: str | Path, *, raw: bool = False, target: str | None = None, **shapes: Any
+) -> tuple[Graph, dict[str, str] | None]:
+    """A model as it is read, simplified, or fitted to a target; then with the reasons of the transposes left."""
+    from . import backends, stages
+
+    options = stages.Options(target or "", **shapes)
+    backend = None if target is None else backends.get(target)
+    graph = stages.read(model, options)
+    if raw and backend is None:
+        return graph, None
+    if backend is not None:
+        graph, _ = stages.bind_batch(graph, options, backend)
+    context = stages.context_for(backend, options)
+    stages.rewrite(graph, context)
+    return graph, context.layout.reasons if backend is not None and backend.layout else None
+
+
+def inspect(graph: Graph, reasons: Mapping[str, str] | None = None) -> Inspection:
+    """Look at a graph; see Inspection. ``reasons`` are the layout pass's, by the transposed value."""
     counts: dict[str, list[int]] = {}
     total: int | None = 0
     for node in graph.nodes:
@@ -62,6 +84,7 @@ def inspect(graph: Graph) -> Inspection:
         flops=total,
         peak_activation_bytes=peak_activation(graph),
         operators=tuple(operators),
+        transposes=None if reasons is None else transposes_left(graph, reasons),
     )
 
 

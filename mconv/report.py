@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .ir.graph import Graph
+from .ir.ops import Transpose
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,26 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Relocation:
+    """A transpose that remains: the value it makes, its order of axes, the bytes it moves, and why it is there."""
+
+    value: str
+    perm: tuple[int, ...]
+    bytes: int | None
+    why: str
+
+
+def transposes_left(graph: Graph, reasons: Mapping[str, str]) -> tuple[Relocation, ...]:
+    """The transposes in a graph, with the reasons that the layout pass gave."""
+    return tuple(
+        Relocation(v.name, node.op.perm, v.type.nbytes, reasons.get(v.name, "the model's own"))
+        for node in graph.nodes
+        if isinstance(node.op, Transpose)
+        for v in node.results
+    )
+
+
+@dataclass(frozen=True)
 class Result:
     """A finished conversion: the files by suffix, the graph that was written, what was done, and the check."""
 
@@ -76,6 +97,8 @@ class Result:
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     rules: Mapping[str, int] = field(default_factory=dict)
+    transposes: tuple[Relocation, ...] = ()
+    """What the layout pass left, for targets that pin a layout."""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the graph, as plain JSON values."""
@@ -90,6 +113,7 @@ class Result:
             "nodes": {"read": self.nodes_read, "written": len(self.graph)},
             "passes": [asdict(step) for step in self.steps],
             "rules": dict(sorted(self.rules.items())),
+            "transposes": [asdict(each) for each in self.transposes],
             "verification": asdict(self.verification),
             "notes": list(self.notes),
         }  # fmt: skip

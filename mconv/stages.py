@@ -9,12 +9,14 @@ from typing import Any
 
 from . import frontends
 from .backends.base import Backend
-from .ir import Array, Graph, Shape, Symbol, TensorType
+from .ir import Array, Graph, Problem, Shape, Symbol, TensorType, UsageError
 from .ir.infer import refresh_types
 from .passes import pipeline
-from .passes.base import Context, Event
+from .passes.base import Context, Event, Layout
 
 Progress = Callable[[str], None]
+
+IO_LAYOUTS = ("model", "nhwc")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Options:
     rtol: float | None = None
     check_passes: bool = False
     trace: Callable[[Event], None] | None = None
+    io_layout: str = "model"
+    """"model": inputs and outputs keep the model's layout; "nhwc": those that are images have their channels last."""
+    trace_layout: Callable[[str], None] | None = None
     progress: Progress = lambda stage: None
 
 
@@ -62,6 +67,18 @@ def bind(graph: Graph, sizes: Mapping[Symbol, int]) -> None:
         shape = tuple(sizes.get(d, d) if isinstance(d, Symbol) else d for d in value.type.shape)
         graph.set_type(value, TensorType(value.type.dtype, shape))
     refresh_types(graph)
+
+
+def context_for(backend: Backend | None, options: Options) -> Context:
+    """What the passes get for these options. UsageError (MC121) for a layout that the target does not have."""
+    if options.io_layout not in IO_LAYOUTS:
+        known = ", ".join(IO_LAYOUTS)
+        raise UsageError(Problem("MC121", f"there is no layout '{options.io_layout}'", hint=f"one of: {known}"))
+    ends_last = options.io_layout == "nhwc"
+    if ends_last and (backend is None or backend.layout != "channels last"):
+        what = f"{backend.name if backend else 'the model'} has no inputs and outputs of layout nhwc"
+        raise UsageError(Problem("MC121", what, hint="--io-layout model, or a target such as tflite"))
+    return Context(backend, options.trace, Layout(ends_last, options.trace_layout))
 
 
 def rewrite(

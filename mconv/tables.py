@@ -49,6 +49,11 @@ def show_result(result: Result) -> None:
     show_line(f"{result.source}: {result.nodes_read} nodes read, {len(result.graph)} written")
     for path in result.files.values():
         show_line(f"  {path}  {size(path.stat().st_size)}")
+    if result.transposes:
+        moved = sum(each.bytes or 0 for each in result.transposes)
+        show_line(
+            f"transposes left: {len(result.transposes)}, moving {size(moved)} ('mconv inspect --target' says why)"
+        )
     show_verification(result.verification)
 
 
@@ -67,6 +72,16 @@ def show_inspection(found: Inspection) -> None:
         (o.operator, str(o.nodes), f"{o.flops / 1e6:.2f}", f"{100 * o.flops / total:.1f} %") for o in found.operators
     ]
     show("", ("operator", ">nodes", ">MFLOP", ">share"), rows)
+    if found.transposes is not None:
+        moved = sum(each.bytes or 0 for each in found.transposes)
+        show_line(f"transposes left: {len(found.transposes)}, moving {size(moved)}")
+        lines = [(t.value, ",".join(map(str, t.perm)), _bytes(t.bytes), t.why) for t in found.transposes]
+        if lines:
+            show("", ("value", "axes", ">moves", "why"), lines)
+
+
+def _bytes(count: int | None) -> str:
+    return "" if count is None else size(count)
 
 
 def show_support(target: str, lines: Sequence[Support], others: Sequence[tuple[str, str]]) -> None:

@@ -29,9 +29,18 @@ PASS_RTOL = 1e-3
 
 
 def verify_conversion(
-    source: Any, graph: Graph, backend: Backend, artifact: Artifact, files: Mapping[str, str], options: Options
+    source: Any,
+    graph: Graph,
+    backend: Backend,
+    artifact: Artifact,
+    files: Mapping[str, str],
+    options: Options,
+    ends: feed_maker.Orders,
 ) -> Verification:
-    """Compare the source in its runtime with the written files in theirs; says why where it cannot."""
+    """Compare the source in its runtime with the written files in theirs; says why where it cannot.
+
+    ``ends`` are the inputs and outputs whose axes stand in another order in ``graph`` than in the source.
+    """
     rtol = _allowed(options)
     with source_model(source) as model:
         missing = [format for format in (model.format, backend.name) if not runner.available(format)]
@@ -41,22 +50,35 @@ def verify_conversion(
             packages = ", ".join(runner.RUNTIMES[f].package if f in runner.RUNTIMES else f for f in missing)
             return Verification(None, reason=f"{packages} not installed (pip install 'mconv[verify]')")
         _check_memory(graph)
-        feeds = feed_maker.make(graph, options.inputs, options.seed)
+        feeds = _source_feeds(graph, options, ends)
+        given = feed_maker.turned(feeds, ends)
         written = runner.Model(backend.name, files)
         found, made = runner.run(
-            [(model, feeds, graph.output_names), (written, _renamed(feeds, graph, artifact), artifact.outputs)]
+            [(model, feeds, graph.output_names), (written, _renamed(given, graph, artifact), artifact.outputs)]
         )
         reference, label = _reference(found, model, source, feeds, options, backend)
     if isinstance(made, runner.RunFailed):
         raise CheckError(Problem("MC402", f"{written.runtime} cannot run what was written: {made}"))
     candidate = dict(zip(graph.output_names, (made[name] for name in artifact.outputs), strict=True))
+    candidate = feed_maker.turned_back(candidate, ends)
     outputs = compare(graph.output_names, reference, candidate, rtol)
     passed = all(c.passed for c in outputs)
     verification = Verification(passed, label, written.runtime, rtol, outputs)
     if passed:
         return verification
-    blame = find_blame(source, graph, artifact, written, feeds, options, outputs)
+    blame = find_blame(source, graph, artifact, written, feeds, options, outputs, ends)
     return Verification(False, label, written.runtime, rtol, outputs, blame=blame)
+
+
+def _source_feeds(graph: Graph, options: Options, ends: feed_maker.Orders) -> dict[str, Array]:
+    """Feeds in the source's layout: the person's own are in it, random ones are made for ``graph`` and turned back."""
+    if options.inputs is None or not ends:
+        return feed_maker.turned_back(feed_maker.make(graph, options.inputs, options.seed), ends)
+    given = options.inputs
+    if set(given) == {""} and len(graph.inputs) == 1:
+        given = {graph.inputs[0].name: given[""]}
+    fitting = {n: a for n, a in given.items() if n not in ends or a.ndim == len(ends[n])}
+    return feed_maker.turned_back(feed_maker.make(graph, feed_maker.turned(fitting, ends), options.seed), ends)
 
 
 def _allowed(options: Options) -> float:
@@ -153,6 +175,7 @@ def find_blame(
     feeds: Mapping[str, Array],
     options: Options,
     outputs: Sequence[Comparison],
+    ends: feed_maker.Orders,
 ) -> Blame | None:
     """The first stage, node and pass where the numbers part: reading, then each pass, then writing."""
     rtol = _allowed(options)
@@ -169,7 +192,7 @@ def find_blame(
     rewrite(first, Context(target=target), after=watcher)
     if watcher.blame is not None:
         return watcher.blame
-    if blame := _blame_writing(graph, artifact, written, feeds, rtol):
+    if blame := _blame_writing(graph, artifact, written, feed_maker.turned(feeds, ends), rtol):
         return blame
     # what was read is right, and so is what the passes made of it: the last layers are left
     node = worst.producer if (worst := _value_of(graph, output)) is not None else None

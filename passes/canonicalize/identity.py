@@ -72,6 +72,15 @@ def drop_open_clip(m: Match, add: Add) -> Value:
     return m["x"]
 
 
+@rule(pat(Split, pat(Concat, label="joined")))
+def drop_split_of_concat(m: Match, add: Add) -> tuple[Value, ...]:
+    """Split(Concat(xs)) into the parts that were joined is xs."""
+    split, parts = m.op(Split), m.node("joined").inputs
+    m.require(m.op(Concat).axis == split.axis, "along different axes")
+    m.require(tuple(v.type.shape[split.axis] for v in parts) == split.sizes, "into other parts")
+    return parts
+
+
 @rule(pat((Concat, Split)))
 def drop_concat_of_one(m: Match, add: Add) -> Value:
     """Concat of one operand, or Split into one part, is that operand."""
@@ -98,5 +107,6 @@ IDENTITY = (
     drop_empty_pad,
     drop_open_clip,
     drop_concat_of_one,
+    drop_split_of_concat,
     drop_resize_to_same_size,
 )

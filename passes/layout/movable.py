@@ -112,7 +112,9 @@ def participants(node: Node) -> tuple[Value, ...] | None:
     if rank < 3 or moved(node.op, tuple(range(rank))) is None or any(v.type.rank != rank for v in node.results):
         return None
     places = data_operands(node)
-    if any(not v.is_constant for i, v in enumerate(padded(node.op, node.operands)) if v is not None and i not in places):
+    if any(
+        not v.is_constant for i, v in enumerate(padded(node.op, node.operands)) if v is not None and i not in places
+    ):
         return None
     values = [node.operands[i] for i in places]
     sharing = [v for v in values if v is not None and not v.is_constant and v.type.numel != 1]

@@ -167,8 +167,6 @@ def _carried(node: Node, frame: Frame, to: Value, downwards: bool) -> Frame | No
     shape, written = to.type.shape, identity(to.type.rank)
     if same(first, written, shape):
         first = written
-        usual = channels_last(len(shape)) if len(shape) > 2 else written
-        last = usual if same(last, usual, shape) else last
     elif same(last, written, shape):
         last = written
     else:

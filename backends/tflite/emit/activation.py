@@ -15,6 +15,7 @@ from ..fused import NAMES, can_fuse, fused_code
 from ..net import Net
 from .conditions import floats, takes
 
+
 def carried(node: Node, net: Net) -> tuple[Value, int]:
     """The value that the node's operation makes, and the code of the activation that it carries.
 

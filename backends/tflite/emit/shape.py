@@ -15,8 +15,6 @@ from ..net import Net
 from .conditions import attributes_known, rank_at_most, static, takes
 
 
-
-
 def one_size_unknown(node: Node) -> bool | str:
     """of the result's sizes at most one is known only at run time."""
     unknown = sum(not isinstance(d, int) for d in node.result.type.shape)
@@ -137,7 +135,8 @@ def mode_and_pads(node: Node) -> bool | str:
 
 
 @tflite.emits(
-    Pad, where=(mode_and_pads, attributes_known("pads"), some_axis, rank_at_most(5), takes("f32 i8 u8 i16 i32 i64 bool"))
+    Pad,
+    where=(mode_and_pads, attributes_known("pads"), some_axis, rank_at_most(5), takes("f32 i8 u8 i16 i32 i64 bool")),
 )
 def pad(node: Node, net: Net) -> None:
     """PAD with zeros, PADV2 with another number, MIRROR_PAD."""
@@ -168,5 +167,3 @@ def tile(node: Node, net: Net) -> None:
     assert isinstance(node.op, Tile)
     assert node.op.repeats is not None
     net.add("TILE", [node.inputs[0], net.integers(node.op.repeats, "multiples")], node.results, "TileOptions")
-
-
