@@ -40,8 +40,8 @@ def convert(
     ``verify``: None compares source and result where the runtimes are installed, True insists on it, False does
     not. ``io_layout`` "nhwc" makes inputs and outputs that are images channels last, for targets that compute so;
     "model" keeps the source's. ``trace`` is told every rule applied or refused, ``trace_layout`` where transposes
-    are placed and why. ``inputs`` (name to array) or else random numbers from ``seed`` are compared within ``rtol``, a relative
-    error (largest absolute difference over the reference's largest magnitude).
+    are placed and why. ``inputs`` (name to array) or else random numbers from ``seed`` are compared within ``rtol``,
+    a relative error (largest absolute difference over the reference's largest magnitude).
 
     Returns a Result with files, graph and verification. Raises MconvError: UsageError, UnreadableError,
     UnsupportedError (with every refused node), MismatchError.

@@ -8,8 +8,26 @@ from typing import Any, cast
 from mconv.ir import Node, Op, Value
 from mconv.ir.graph import padded
 from mconv.ir.ops import (
-    ArgMax, ArgMin, Concat, CumProd, CumSum, Dequantize, Expand, Gather, Hardmax, LogSoftmax, LpNormalize,
-    MeanVarianceNormalize, Pad, Quantize, Resize, Slice, Softmax, Split, Tile, TopK,
+    ArgMax,
+    ArgMin,
+    Concat,
+    CumProd,
+    CumSum,
+    Dequantize,
+    Expand,
+    Gather,
+    Hardmax,
+    LogSoftmax,
+    LpNormalize,
+    MeanVarianceNormalize,
+    Pad,
+    Quantize,
+    Resize,
+    Slice,
+    Softmax,
+    Split,
+    Tile,
+    TopK,
 )  # fmt: skip
 from mconv.ir.ops import reduction as reductions
 

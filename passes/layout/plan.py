@@ -17,7 +17,17 @@ from typing import Any
 
 from mconv.ir import Graph, Node, Op, Value
 from mconv.ir.ops import (
-    LRN, AveragePool, Conv, ConvTranspose, DepthToSpace, Linear, MaxPool, Reshape, Resize, SpaceToDepth, Transpose,
+    LRN,
+    AveragePool,
+    Conv,
+    ConvTranspose,
+    DepthToSpace,
+    Linear,
+    MaxPool,
+    Reshape,
+    Resize,
+    SpaceToDepth,
+    Transpose,
 )  # fmt: skip
 
 from .axes import Order, channels_last, down, identity, renames, same, up, value_bytes
@@ -68,7 +78,7 @@ def is_pinned(node: Node, side: Side) -> bool:
 
 
 Choice = Node | Side | None
-"""Who decides on which side a value is made or read: a node that is free, a fixed side, or nobody (it costs nothing)."""
+"""Who decides on which side a value is made or read: a free node, a fixed side, or nobody (it costs nothing)."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +280,7 @@ def into_weights(graph: Graph, node: Node) -> bool:
 def _solve(plan: Plan) -> None:
     free = {node for node, role in plan.roles.items() if role in (Role.FREE, Role.RENAMES, Role.TRANSPOSES)}
     concerned = {c for cost in plan.costs for c in (cost.made, *cost.read) if isinstance(c, Node)}
-    plan.sides = {node: plan.pinned for node in free}
+    plan.sides = dict.fromkeys(free, plan.pinned)
     if not concerned or plan.total(plan.sides) == 0:
         return
     last = _cut(plan)

@@ -65,6 +65,8 @@ class _Stored:
 
 @dataclass
 class Mover:
+    """Carries out a plan: walks the graph once, and turns values where they are read in another order."""
+
     graph: Graph
     plan: Plan
     context: Context
@@ -113,7 +115,8 @@ class Mover:
         operands: list[Value | None] = [self._get(node.inputs[0], order, node)]
         operands += [None if v is None else self._get(v, identity(v.type.rank), node) for v in node.operands[1:]]
         op: Any = node.op
-        turned = op.replace(channels_last=True) if isinstance(op, PINNED) else moved(op, order)
+        turned: Op | None = op.replace(channels_last=True) if isinstance(op, PINNED) else moved(op, order)
+        assert turned is not None  # the role says so
         self._replace(node, turned, operands, order)
         return True
 

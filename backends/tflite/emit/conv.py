@@ -1,4 +1,7 @@
-"""Convolutions over [N, H, W, C]. Filters: CONV_2D [O, H, W, I], DEPTHWISE_CONV_2D [1, H, W, O], CONV_3D [D, H, W, I, O]."""
+"""Convolutions over [N, *S, C].
+
+Filters: CONV_2D [O, H, W, I], DEPTHWISE_CONV_2D [1, H, W, O], CONV_3D [D, H, W, I, O], TRANSPOSE_CONV [O, H, W, I].
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mconv.ir import Node, Value
 from mconv.ir.ops import AveragePool, Clip, Conv, MaxPool, Relu, Sigmoid
+from mconv.ir.types import Array
 
 from ..backend import tflite
 from ..net import Net
@@ -114,7 +115,7 @@ def average_pool(node: Node, net: Net) -> None:
     net.add("MUL", [mean, share], [result], "MulOptions", FusedActivationFunction=activation)
 
 
-def _shares(op: AveragePool, sizes: Any, places: Any) -> np.ndarray:  # type: ignore[type-arg]
+def _shares(op: AveragePool, sizes: Any, places: Any) -> Array:
     """What a mean over a whole window has to be multiplied by, [1, H', W', 1]: its size by the elements of x in it."""
     counts = []
     for axis in range(2):
@@ -122,4 +123,5 @@ def _shares(op: AveragePool, sizes: Any, places: Any) -> np.ndarray:  # type: ig
         inside = np.minimum(starts + op.kernel[axis], sizes[axis]) - np.maximum(starts, 0)
         counts.append(inside)
     product = np.outer(counts[0], counts[1]).astype(np.float32)
-    return (np.float32(op.kernel[0] * op.kernel[1]) / product)[None, :, :, None]
+    shares: Array = np.float32(op.kernel[0] * op.kernel[1]) / product
+    return shares[None, :, :, None]

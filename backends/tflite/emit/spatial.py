@@ -12,6 +12,10 @@ from ..backend import tflite
 from ..net import Net
 from .conditions import floats, rank, static, takes
 
+_KERNELS = {
+    "linear": ("RESIZE_BILINEAR", "ResizeBilinearOptions"),
+    "nearest": ("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions"),
+}
 _FLAGS = {"align_corners": (True, False), "half_pixel": (False, True), "asymmetric": (False, False)}
 """align_corners and half_pixel_centers by the IR's ``coordinates``."""
 
@@ -61,7 +65,8 @@ def _nearest(size: int, made: int, align_corners: bool, half_pixel: bool) -> Arr
     places = np.arange(made, dtype=np.float32)
     at = (places + np.float32(0.5 if half_pixel else 0.0)) * scale
     index = np.floor(at + np.float32(0.5)) if align_corners else np.floor(at)
-    return np.clip(index.astype(np.int64), 0, size - 1)
+    nearest: Array = np.clip(index.astype(np.int64), 0, size - 1)
+    return nearest
 
 
 def same_places(node: Node) -> bool | str:
@@ -83,10 +88,7 @@ def resize(node: Node, net: Net) -> None:
     before, after = x.type.static_shape, y.type.static_shape
     found = flags(op, tuple(before[a] for a in op.axes), tuple(after[a] for a in op.axes))
     assert found is not None
-    linear = op.mode == "linear"
-    name, options = (
-        ("RESIZE_BILINEAR", "ResizeBilinearOptions") if linear else ("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions")
-    )  # fmt: skip
+    name, options = _KERNELS[op.mode]
     net.add(name, [x, net.integers(after[1:3], "size")], [y], options, AlignCorners=found[0], HalfPixelCenters=found[1])
 
 
