@@ -258,7 +258,8 @@ def _read(graph: Graph, plan: Plan, node: Node, index: int, value: Value, frame:
 
 def _pinned_side(plan: Plan, value: Value, frame: Frame) -> Side:
     order = wanted(plan.pinned, value.type.rank)
-    for side in (plan.pinned, *Side):
+    sides: tuple[Side, ...] = (plan.pinned, *Side)
+    for side in sides:
         if same(frame.order(side), order, value.type.shape):
             return side
     return as_written(value, frame)

@@ -239,7 +239,7 @@ def test_every_operator_keeps_its_numbers(name: str) -> None:
             rewritten(graph, pipeline.simplify(), tolerance=0)
             again = parse_graph(format_graph(graph, constants="full"))
             assert [node.op for node in again.nodes] == [node.op for node in graph.nodes]
-            rewritten(graph, pipeline.prepare(), Refusing(o.Quantized), tolerance=0)
+            rewritten(graph, pipeline.prepare(Refusing()), Refusing(o.Quantized), tolerance=0)
 
 
 def constants(graph: Graph) -> set[DType]:
@@ -271,11 +271,11 @@ def test_taken_apart_where_the_target_refuses_it() -> None:
         return q(b, b.add(o.Relu(), conv(b, x8(b, 1, 2, 5, 5), 4, bias(b, 4))), 20)
 
     graph = build(make)
-    rewritten(graph, [pipeline.simplify(), pipeline.prepare()], Refusing(o.Quantized), tolerance=0)
+    rewritten(graph, [pipeline.simplify(), pipeline.prepare(Refusing())], Refusing(o.Quantized), tolerance=0)
     assert kinds(graph) == ["Quantize", "Dequantize", "Conv", "Quantize"]
     assert constants(graph) == {DType.F32}
     graph = build(make)
-    rewritten(graph, [pipeline.simplify(), pipeline.prepare()], Refusing())
+    rewritten(graph, [pipeline.simplify(), pipeline.prepare(Refusing())], Refusing())
     assert kinds(graph) == ["Quantize", "Quantized"]
 
 
