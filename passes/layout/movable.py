@@ -22,6 +22,7 @@ from mconv.ir.ops import (
     MeanVarianceNormalize,
     Pad,
     Quantize,
+    Quantized,
     Resize,
     Slice,
     Softmax,
@@ -106,6 +107,25 @@ def _scaled(op: Any, order: Order) -> Op | None:
     return cast(Op, op if op.axis is None else op.replace(axis=order.index(op.axis)))
 
 
+@_moves(Quantized)
+def _quantized(op: Quantized, order: Order) -> Op | None:
+    inner = moved(op.inner, order)
+    if inner is None:
+        return None
+    data = len(op.axes) if _shares_axes(op.inner) else 1
+    axes = tuple(_along(axis, order) if index < data else axis for index, axis in enumerate(op.axes))
+    return cast(Op, op.replace(inner=inner, axes=axes, axis=_along(op.axis, order)))
+
+
+def _along(axis: int | None, order: Order) -> int | None:
+    return None if axis is None else order.index(axis)
+
+
+def _shares_axes(op: Op) -> bool:
+    """True where all operands have the axes of the result; else only the first has."""
+    return op.elementwise or isinstance(op, Concat)
+
+
 def moved(op: Op, order: Order) -> Op | None:
     """What ``op`` is on data stored in ``order``; None where it cannot run so."""
     if op.elementwise:
@@ -116,9 +136,11 @@ def moved(op: Op, order: Order) -> Op | None:
 
 def data_operands(node: Node) -> tuple[int, ...]:
     """Indices of the operands whose axes are those of the result; the others are scales, indices, counts."""
-    if node.op.elementwise or isinstance(node.op, Concat):
-        return tuple(i for i, value in enumerate(node.operands) if value is not None)
-    return (0,)
+    op = node.op
+    first, step = (2, 3) if isinstance(op, Quantized) else (0, 1)  # a Quantized has scale and zero point beside each
+    if _shares_axes(op.inner if isinstance(op, Quantized) else op):
+        return tuple(i for i in range(first, len(node.operands), step) if node.operands[i] is not None)
+    return (first,)
 
 
 def participants(node: Node) -> tuple[Value, ...] | None:

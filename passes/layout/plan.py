@@ -23,7 +23,9 @@ from mconv.ir.ops import (
     ConvTranspose,
     DepthToSpace,
     Linear,
+    MatMul,
     MaxPool,
+    Quantized,
     Reshape,
     Resize,
     SpaceToDepth,
@@ -31,7 +33,7 @@ from mconv.ir.ops import (
 )  # fmt: skip
 
 from .axes import Order, channels_last, down, identity, renames, same, up, value_bytes
-from .movable import moved, participants
+from .movable import data_operands, moved, participants
 
 PINNED: tuple[type[Op], ...] = (Conv, ConvTranspose, MaxPool, AveragePool, DepthToSpace, SpaceToDepth, LRN)
 """Operators with an attribute ``channels_last``, which a target pins to one of its values."""
@@ -69,9 +71,21 @@ class Role(Enum):
     TRANSPOSES = "is a transpose of the model's own"
 
 
+def inner_of(op: Op) -> Op:
+    """The operator that computes: the inner one of a Quantized, else the operator itself."""
+    return op.inner if isinstance(op, Quantized) else op
+
+
+def data_of(node: Node) -> Value:
+    """What a pinned operator runs over."""
+    value = node.operands[data_operands(node)[0]]
+    assert value is not None  # no operator does without
+    return value
+
+
 def is_pinned(node: Node, side: Side) -> bool:
     """True for nodes that a target pins: PINNED, and a Resize of pictures, which says its axes itself."""
-    op, rank = node.op, node.results[0].type.rank
+    op, rank = inner_of(node.op), node.results[0].type.rank
     if isinstance(op, Resize):
         return rank == 4 and set(op.axes) <= {2, 3} and side is Side.LAST and moved(op, channels_last(rank)) is not None
     return isinstance(op, PINNED)
@@ -148,7 +162,7 @@ def _spread_frames(graph: Graph, plan: Plan) -> None:
 
     for node in graph.nodes:
         if is_pinned(node, plan.pinned):
-            for value in (node.inputs[0], node.result):
+            for value in (data_of(node), node.result):
                 give([value], _canonical(value))
     while queue:
         value = queue.popleft()
@@ -190,7 +204,7 @@ def _carried(node: Node, frame: Frame, to: Value, downwards: bool) -> Frame | No
 def _role(node: Node, plan: Plan) -> Role:
     if is_pinned(node, plan.pinned):
         return Role.PINNED
-    if isinstance(node.op, Resize) and plan.pinned is Side.LAST:
+    if isinstance(inner_of(node.op), Resize) and plan.pinned is Side.LAST:
         return Role.FIXED
     sharing = participants(node)
     if sharing is not None:
@@ -251,7 +265,7 @@ def _read(graph: Graph, plan: Plan, node: Node, index: int, value: Value, frame:
         return node
     if role is Role.TRANSPOSES or (role is Role.FIXED and into_weights(graph, node)):
         return None
-    if role is Role.PINNED and index == 0:
+    if role is Role.PINNED and index == data_operands(node)[0]:
         return _pinned_side(plan, value, frame)
     return as_written(value, frame)
 
@@ -272,7 +286,16 @@ def into_weights(graph: Graph, node: Node) -> bool:
         return False
     if len(node.inputs) > 1 or graph.is_output(y) or not y.uses:
         return False
-    return all(isinstance(r.op, Linear) and i == 0 and r.inputs[1].is_constant for r, i in y.uses)
+    return all(_weighs(reader, index) for reader, index in y.uses)
+
+
+def _weighs(reader: Node, index: int) -> bool:
+    place = 2 if isinstance(reader.op, Quantized) else 0
+    step = 3 if place else 1
+    if not isinstance(inner_of(reader.op), Linear | MatMul) or index != place:
+        return False
+    weight = reader.operands[place + step]
+    return weight is not None and weight.is_constant and weight.type.rank == 2
 
 
 # The cut ---------------------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from mconv.ir import Graph, Node, Op, Value
-from mconv.ir.ops import Reshape, Transpose
+from mconv.ir.ops import Quantized, Reshape, Transpose
 
 from ..base import Context
 from ..canonicalize.movement import reshape_to
@@ -112,12 +112,12 @@ class Mover:
         if self.plan.pinned is Side.FIRST:
             return self._fixed(node)
         order = wanted(self.plan.pinned, node.result.type.rank)
-        operands: list[Value | None] = [self._get(node.inputs[0], order, node)]
-        operands += [None if v is None else self._get(v, identity(v.type.rank), node) for v in node.operands[1:]]
-        op: Any = node.op
-        turned: Op | None = op.replace(channels_last=True) if isinstance(op, PINNED) else moved(op, order)
-        assert turned is not None  # the role says so
-        self._replace(node, turned, operands, order)
+        place = data_operands(node)[0]
+        operands = [
+            None if v is None else self._get(v, order if index == place else identity(v.type.rank), node)
+            for index, v in enumerate(node.operands)
+        ]
+        self._replace(node, _turned(node.op, order), operands, order)
         return True
 
     def _free(self, node: Node) -> bool:
@@ -254,6 +254,19 @@ class Mover:
                 self.graph.rename(stored.value, name, evict=False)
                 if stored.order != identity(len(stored.order)):
                     self.context.layout.orders[name] = stored.order
+
+
+def _turned(op: Any, order: Order) -> Op:
+    """A pinned operator on data stored in ``order``."""
+    if isinstance(op, PINNED):
+        return cast(Op, op.replace(channels_last=True))  # type: ignore[attr-defined]
+    if isinstance(op, Quantized):
+        axes = (None if op.axes[0] is None else order.index(op.axes[0]), *op.axes[1:])
+        axis = None if op.axis is None else order.index(op.axis)
+        return cast(Op, op.replace(inner=_turned(op.inner, order), axes=axes, axis=axis))
+    turned = moved(op, order)
+    assert turned is not None  # the role says so
+    return turned
 
 
 def why(plan: Plan, value: Value, reader: Node | None) -> str:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from . import activation, conv, elementwise, linear, pool, reduction, shape, spatial
+from . import activation, conv, elementwise, integer, linear, pool, quantization, reduction, shape, spatial
 
-__all__ = ["activation", "conv", "elementwise", "linear", "pool", "reduction", "shape", "spatial"]
+__all__ = [
+    "activation",
+    "conv",
+    "elementwise",
+    "integer",
+    "linear",
+    "pool",
+    "quantization",
+    "reduction",
+    "shape",
+    "spatial",
+]

@@ -11,6 +11,7 @@ import numpy as np
 
 from mconv.ir import Node, TensorType, Value
 from mconv.ir.ops import Conv, ConvTranspose
+from mconv.ir.types import Array
 
 from ..backend import tflite
 from ..fused import FUSED
@@ -54,11 +55,6 @@ def _dilations(op: Any) -> dict[str, int]:
     return dict(zip(names, op.dilations, strict=True))
 
 
-def is_depthwise(op: Conv, w: TensorType) -> bool:
-    """True where each group has one channel."""
-    return op.groups > 1 and w.shape[1] == 1
-
-
 @tflite.emits(Conv, where=(floats, rank(4, 5), constant("w", "b"), positive_pads, groups_known), activation=FUSED)
 def convolution(node: Node, net: Net) -> None:
     """CONV_2D (with groups: its filters are as narrow as a group), DEPTHWISE_CONV_2D, CONV_3D."""
@@ -68,24 +64,27 @@ def convolution(node: Node, net: Net) -> None:
     padding = padding_of(sizes, places, w.shape[2:], op.strides, op.pads, op.dilations)
     source: Value | int = x if padding is not None else padded(net, x, op.pads)
     result, activation = carried(node, net)
-    bias = _bias(node, net)
-    common: dict[str, Any] = {
-        "Padding": VALID if padding is None else padding,
-        "FusedActivationFunction": activation,
-        **_strides(op),
-        **_dilations(op),
-    }
-    name = node.inputs[1].name
-    if len(sizes) == 3:
-        weight = net.constant(w.transpose(2, 3, 4, 1, 0), name)
-        net.add("CONV_3D", [source, weight, bias], [result], "Conv3DOptions", **common)
-    elif is_depthwise(op, node.inputs[1].type):
-        weight = net.constant(w.transpose(1, 2, 3, 0), name)
-        common["DepthMultiplier"] = w.shape[0] // op.groups
-        net.add("DEPTHWISE_CONV_2D", [source, weight, bias], [result], "DepthwiseConv2DOptions", **common)
-    else:
-        weight = net.constant(w.transpose(0, 2, 3, 1), name)
-        net.add("CONV_2D", [source, weight, bias], [result], "Conv2DOptions", **common)
+    name, options, turned, _ = filters(op, w)
+    weight = net.constant(turned, node.inputs[1].name)
+    values = convolution_options(op, w, VALID if padding is None else padding, activation)
+    net.add(name, [source, weight, _bias(node, net)], [result], options, **values)
+
+
+def filters(op: Conv, w: Array) -> tuple[str, str, Array, int]:
+    """The builtin operator, its options table, the filters in its layout, and the axis along which they lie."""
+    if w.ndim == 5:
+        return "CONV_3D", "Conv3DOptions", w.transpose(2, 3, 4, 1, 0), 4
+    if op.groups > 1 and w.shape[1] == 1:
+        return "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", w.transpose(1, 2, 3, 0), 3
+    return "CONV_2D", "Conv2DOptions", w.transpose(0, 2, 3, 1), 0
+
+
+def convolution_options(op: Conv, w: Array, padding: int, activation: int) -> dict[str, Any]:
+    """The fields of the options table; filters of depthwise convolutions lie in groups of DepthMultiplier."""
+    values: dict[str, Any] = {"Padding": padding, "FusedActivationFunction": activation}
+    if op.groups > 1 and w.shape[1] == 1:
+        values["DepthMultiplier"] = w.shape[0] // op.groups
+    return {**values, **_strides(op), **_dilations(op)}
 
 
 def one_group(node: Node) -> bool:

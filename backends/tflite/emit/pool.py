@@ -13,7 +13,7 @@ from mconv.ir.types import Array
 from ..backend import tflite
 from ..net import Net
 from .activation import carried
-from .conditions import floats, rank
+from .conditions import floats, rank, takes
 from .conv import positive_pads
 from .window import SAME, VALID, end_pads, padded, padding_of, spatial
 
@@ -23,7 +23,8 @@ def not_dilated(node: Node) -> bool:
     return all(d == 1 for d in node.op.dilations)  # type: ignore[attr-defined]
 
 
-def _window(op: Any, padding: int, activation: int) -> dict[str, Any]:
+def window_of(op: Any, padding: int, activation: int) -> dict[str, Any]:
+    """The fields of Pool2DOptions."""
     return {
         "Padding": padding,
         "StrideW": op.strides[1],
@@ -43,7 +44,7 @@ def sized_or_unpadded(node: Node) -> bool | str:
     return known or "it pads, and the sizes are known only at run time"
 
 
-@tflite.emits(MaxPool, where=(floats, rank(4), not_dilated, positive_pads, sized_or_unpadded))
+@tflite.emits(MaxPool, where=(takes("f32 i8 i16"), rank(4), not_dilated, positive_pads, sized_or_unpadded))
 def max_pool(node: Node, net: Net) -> None:
     """MAX_POOL_2D; pads that its two kinds cannot say go before it, as the least number or as zeros if none is less."""
     op, x = node.op, node.inputs[0]
@@ -53,10 +54,11 @@ def max_pool(node: Node, net: Net) -> None:
     source: Value | int = x
     if padding is None:
         pads = end_pads(sizes, places, op.kernel, op.strides, op.pads, op.dilations)
-        lowest = 0.0 if never_negative(x) else float(np.finfo(np.float32).min)
+        least = np.finfo(np.float32).min if x.type.dtype.is_float else np.iinfo(x.type.dtype.numpy).min
+        lowest = 0.0 if never_negative(x) else float(least)
         source = padded(net, x, pads, lowest)
-    result, activation = carried(node, net)
-    window = _window(op, VALID if padding is None else padding, activation)
+    result, activation = carried(node, net) if x.type.dtype.is_float else (node.result, 0)
+    window = window_of(op, VALID if padding is None else padding, activation)
     net.add("MAX_POOL_2D", [source], [result], "Pool2DOptions", **window)
 
 
@@ -100,16 +102,16 @@ def average_pool(node: Node, net: Net) -> None:
     padding = padding_of(sizes, places, op.kernel, op.strides, op.pads, op.dilations)
     if padding == VALID or (padding == SAME and not op.count_include_pad):
         result, activation = carried(node, net)
-        net.add("AVERAGE_POOL_2D", [x], [result], "Pool2DOptions", **_window(op, padding, activation))
+        net.add("AVERAGE_POOL_2D", [x], [result], "Pool2DOptions", **window_of(op, padding, activation))
         return
     pads = end_pads(sizes, places, op.kernel, op.strides, op.pads, op.dilations)
     source = padded(net, x, pads)
     if op.count_include_pad:
         result, activation = carried(node, net)
-        net.add("AVERAGE_POOL_2D", [source], [result], "Pool2DOptions", **_window(op, VALID, activation))
+        net.add("AVERAGE_POOL_2D", [source], [result], "Pool2DOptions", **window_of(op, VALID, activation))
         return
     mean = net.scratch(node.result, f"{node.result.name}_with_zeros")
-    net.add("AVERAGE_POOL_2D", [source], [mean], "Pool2DOptions", **_window(op, VALID, 0))
+    net.add("AVERAGE_POOL_2D", [source], [mean], "Pool2DOptions", **window_of(op, VALID, 0))
     result, activation = carried(node, net)
     share = net.constant(_shares(op, sizes, places), "share")
     net.add("MUL", [mean, share], [result], "MulOptions", FusedActivationFunction=activation)

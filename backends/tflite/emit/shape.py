@@ -147,11 +147,17 @@ def pad(node: Node, net: Net) -> None:
     table = net.constant(np.array(list(zip(op.pads[:rank], op.pads[rank:], strict=True)), np.int32), "paddings")
     if op.mode == "reflect":
         net.add("MIRROR_PAD", [x, table], node.results, "MirrorPadOptions", Mode=0)
-    elif op.value == 0:
+    elif op.value == _zero(net, x):
         net.add("PAD", [x, table], node.results, "PadOptions")
     else:
         fill = net.constant(np.array(op.value, x.type.dtype.numpy), "fill")
         net.add("PADV2", [x, table, fill], node.results, "PadV2Options")
+
+
+def _zero(net: Net, x: Value) -> int:
+    """What PAD fills with: the stored number that stands for zero."""
+    quantization = net.quantization(x)
+    return 0 if quantization is None else quantization.zero_point[0]
 
 
 @tflite.emits(Expand, where=(attributes_known("shape"), static, rank_at_most(6)))
