@@ -75,8 +75,9 @@ def _data(pieces: Parts, *indices: int) -> bool | str:
             return "an operand is not quantized, or by what is known only at run time"
         if len(part.quantization.scale) != 1:
             return f"%{part.value.name} has several scales"
-        if part.value.type.dtype is not pieces.result.value.type.dtype:
-            return f"%{part.value.name} is {part.value.type.dtype.value}, the result {pieces.result.value.type.dtype.value}"
+        own, made = part.value.type.dtype, pieces.result.value.type.dtype
+        if own is not made:
+            return f"%{part.value.name} is {own.value}, the result {made.value}"
     return True
 
 
@@ -329,8 +330,9 @@ def pool(pieces: Parts, net: Net) -> None:
 def mean(pieces: Parts, net: Net) -> None:
     """MEAN, from one scale to another."""
     axes = net.integers(pieces.inner.axes, "axes")
-    operands = [_part(pieces, 0).value, axes]
-    net.add("MEAN", operands, [pieces.result.value], "ReducerOptions", KeepDims=pieces.inner.keepdims)
+    net.add(
+        "MEAN", [_part(pieces, 0).value, axes], [pieces.result.value], "ReducerOptions", KeepDims=pieces.inner.keepdims
+    )
 
 
 @_integer(ops.Concat, check=lambda p: p.result.value.type.rank <= 6 and _all_data(p))
