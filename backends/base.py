@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mconv.ir import Graph, Node, Op, Value
 from mconv.ir.errors import Problem, UnsupportedError
+from mconv.ir.record import NOTHING, Record
 from mconv.ir.types import Array
 
 Condition = Callable[[Node], bool | str]
@@ -37,8 +37,7 @@ class Refused(Exception):
         self.why, self.code, self.hint = why, code, hint
 
 
-@dataclass(frozen=True)
-class Support:
+class Support(Record):
     """One line of the support table: an operator, the conditions in words, the activations it can carry."""
 
     op: type[Op]
@@ -46,8 +45,7 @@ class Support:
     activations: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(Record):
     """What an emission yields: the files' contents, and what a person or a checker needs to know about them.
 
     ``files`` maps the suffix of a file to a function that yields its bytes in chunks; the chunks are views of the
@@ -58,7 +56,7 @@ class Artifact:
     files: Mapping[str, Callable[[], Iterable[Chunk]]]
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    blobs: Mapping[str, str] = field(default_factory=dict)
+    blobs: Mapping[str, str] = NOTHING
     notes: tuple[str, ...] = ()
 
     def content(self, suffix: str) -> bytes:
@@ -66,8 +64,7 @@ class Artifact:
         return b"".join(self.files[suffix]())
 
 
-@dataclass(frozen=True)
-class _Rule:
+class _Rule(Record):
     emit: Emitter
     conditions: tuple[Condition, ...]
     activations: tuple[type[Op], ...]

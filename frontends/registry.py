@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mconv.ir import Graph, Problem, Shape
 from mconv.ir.errors import UnreadableError, UsageError
+from mconv.ir.record import Record
 
 if TYPE_CHECKING:
     import onnx
@@ -19,8 +19,7 @@ HEAD = 4096
 """Bytes of a file that are looked at to tell its format."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Record):
     """One format: how to recognise it from the first bytes and the path, and how to load it."""
 
     name: str

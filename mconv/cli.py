@@ -208,14 +208,12 @@ def verify(reference: Path, candidate: Path, inputs: Path | None, as_json: bool,
 
     Exit status 4 where they differ.
     """
-    from dataclasses import asdict
-
     from . import api, tables
     from .driver import mismatch
 
     found = api.verify(reference, candidate, inputs=_read_inputs(inputs), **options)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        click.echo(json.dumps(found.as_dict(), indent=2))
     else:
         tables.show_verification(found)
     if not found.passed:

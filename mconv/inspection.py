@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from .ir import Graph, Value
+from .ir.record import Record
 
 
-@dataclass(frozen=True)
-class OperatorTotal:
+class OperatorTotal(Record):
     """All nodes of one operator: how many, their operations, and the share of all."""
 
     operator: str
@@ -18,8 +16,7 @@ class OperatorTotal:
     flops: int
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Record):
     """``flops`` counts a multiply-add as two. ``peak_activation_bytes`` is the largest sum of values alive at once.
 
     Both are None where a size is known only at run time.
@@ -33,10 +30,6 @@ class Inspection:
     flops: int | None
     peak_activation_bytes: int | None
     operators: tuple[OperatorTotal, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def inspect(graph: Graph) -> Inspection:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from .ir.graph import Graph
+from .ir.record import NOTHING, Record
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
     """One output, compared: ``error`` is the largest absolute difference over the reference's largest magnitude."""
 
     name: str
@@ -21,8 +20,7 @@ class Comparison:
     passed: bool
 
 
-@dataclass(frozen=True)
-class Blame:
+class Blame(Record):
     """Where the numbers part first: in which stage, at which node, after which pass."""
 
     stage: Literal["reading", "pass", "writing"]
@@ -41,8 +39,7 @@ class Blame:
         return f"first at {where}: {what} (relative error {self.error:.2g})"
 
 
-@dataclass(frozen=True)
-class Verification:
+class Verification(Record):
     """``passed`` is None where nothing could be compared; ``reason`` then says why."""
 
     passed: bool | None
@@ -54,8 +51,7 @@ class Verification:
     blame: Blame | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Record):
     """One pass: the changes it made and the nodes it left."""
 
     name: str
@@ -63,8 +59,7 @@ class Step:
     nodes: int
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Record):
     """A finished conversion: the files by suffix, the graph that was written, what was done, and the check."""
 
     source: str
@@ -75,7 +70,7 @@ class Result:
     nodes_read: int
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
-    rules: Mapping[str, int] = field(default_factory=dict)
+    rules: Mapping[str, int] = NOTHING
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the graph, as plain JSON values."""
@@ -88,9 +83,9 @@ class Result:
                 _value(n, v.type) for n, v in zip(self.graph.output_names, self.graph.outputs, strict=True)
             ],
             "nodes": {"read": self.nodes_read, "written": len(self.graph)},
-            "passes": [asdict(step) for step in self.steps],
+            "passes": [step.as_dict() for step in self.steps],
             "rules": dict(sorted(self.rules.items())),
-            "verification": asdict(self.verification),
+            "verification": self.verification.as_dict(),
             "notes": list(self.notes),
         }  # fmt: skip
 

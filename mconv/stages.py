@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,20 @@ from . import frontends
 from .backends.base import Backend
 from .ir import Array, Graph, Shape, Symbol, TensorType
 from .ir.infer import refresh_types
+from .ir.record import NOTHING, Record
 from .passes import pipeline
 from .passes.base import Context, Event
 
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Record):
     """What a conversion is asked for; the command's options have the same names."""
 
     target: str
     output: Path | None = None
-    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
-    dims: Mapping[str, int] = field(default_factory=dict)
+    input_shapes: Mapping[str, Shape] = NOTHING
+    dims: Mapping[str, int] = NOTHING
     simplify: bool = False
     fp16: bool = False
     verify: bool | None = None

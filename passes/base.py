@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mconv.ir import Graph, Node, Op
+from mconv.ir.record import Record
 
 
 class Target(Protocol):
@@ -31,8 +32,7 @@ class Target(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Record):
     """One line of ``--trace-passes``: a rule was applied to a node, or refused it for a reason."""
 
     rule: str
@@ -62,7 +62,7 @@ class Context:
 
 
 class Pass(Protocol):
-    """A rewriting of a whole graph; implementations are frozen dataclasses."""
+    """A rewriting of a whole graph; implementations are records."""
 
     @property
     def name(self) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from mconv.ir import Graph
+from mconv.ir.record import Record
 from mconv.ir.verify import verify
 
 from .base import Context, Pass
@@ -33,8 +33,7 @@ def prepare() -> Pipeline:
     return [CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, clean, CHANNELS_FIRST, FUSE_ACTIVATIONS, LEGALIZE, RemoveDead()]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Record):
     """One pass that ran: its name, the changes it made, and the nodes it left."""
 
     name: str

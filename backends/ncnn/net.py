@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mconv.ir import Graph, Node, Value
+from mconv.ir.record import Record
 from mconv.ir.types import Array, Shape, Symbol
 
 from ..base import Refused
@@ -26,8 +27,7 @@ class Blob:
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Record):
     """Numbers for the .bin file: an array, or how to make it when its turn to be written has come.
 
     ``tagged`` blobs begin with a word that tells how they are stored; only they may be stored as fp16.

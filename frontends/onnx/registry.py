@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from mconv.ir import Builder, Value
+from mconv.ir.record import NOTHING, Record
 
 from .schema import MICROSOFT
 
@@ -23,8 +23,7 @@ Results = Value | Sequence[Value | None]
 Function = Callable[["OnnxNode", Builder], Results]
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(Record):
     """A translation of the operator's versions from ``since`` on, up to the next handler's.
 
     ``ignores`` names attributes that cannot change what inference computes, with the reason.
@@ -32,7 +31,7 @@ class Handler:
 
     function: Function
     since: int
-    ignores: Mapping[str, str] = field(default_factory=dict)
+    ignores: Mapping[str, str] = NOTHING
 
 
 _HANDLERS: dict[tuple[str, str], list[Handler]] = {}

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..op import Op, Types, expect, form, numel, operator, same_dtype
+from ..op import Op, Types, expect, numel, operator, same_dtype
 from ..types import UNKNOWN, Array, DType, TensorType
 from .forms import Results, common_dim, expect_dim, expect_length, given, in_f32
 from .kernels import regions, windows
 from .window import slid, spread
 
 
-@form
 class _Pool(Op):
     """One result element for each place of the window."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ..op import Op, Types, expect, form, numel, operator, same_dtype
+from ..op import Op, Types, expect, numel, operator, same_dtype
 from ..types import Array, TensorType
 from .activation import Sigmoid
 from .elementwise import Tanh
@@ -20,7 +20,6 @@ from .kernels import cells
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 
 
-@form
 class _Recurrent(Op):
     """What the three have in common."""
 
