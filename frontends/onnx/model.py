@@ -13,6 +13,7 @@ from mconv.ir.errors import MissingExtraError
 
 from .errors import RE_EXPORT, unreadable
 from .package import newest_opset, onnx
+from .standard_schema import NEWEST
 from .tensors import TensorReader
 from .wire import WireError, cut
 
@@ -106,9 +107,8 @@ def opsets_of(imports: Iterator[onnx.OperatorSetIdProto], what: str) -> dict[str
         domain = "" if entry.domain == "ai.onnx" else entry.domain
         if found.setdefault(domain, entry.version) != entry.version:
             raise unreadable("MC207", f"{what} imports two versions of domain '{domain or 'ai.onnx'}'", RE_EXPORT)
-    newest = newest_opset()
-    version = found.get(DEFAULT_DOMAIN)
-    if version is not None and version > newest:
+    version = found.get(DEFAULT_DOMAIN, 0)
+    if version > NEWEST and version > (newest := newest_opset()):
         raise unreadable(
             "MC206",
             f"{what} is of opset {version}; this onnx package knows them up to {newest}",
