@@ -12,7 +12,6 @@ it returns True, or False, or the reason why not where the words alone would not
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -183,8 +182,8 @@ def refusal_problem(code: str, node: Node, why: str, hint: str = "") -> Problem:
 
 def words(condition: Condition) -> str:
     """The condition in words: the first line of its docstring."""
-    text = inspect.getdoc(condition) or condition.__name__.replace("_", " ")
-    return text.splitlines()[0].rstrip(".")
+    text = condition.__doc__ or condition.__name__.replace("_", " ")
+    return text.strip().splitlines()[0].rstrip(".")
 
 
 def _typed(value: Value | None) -> str:

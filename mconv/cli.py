@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -173,7 +172,7 @@ def inspect(model: Path, raw: bool, as_json: bool, text: bool, **shapes: Any) ->
         return
     found = inspection.inspect(graph)
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2))
+        _print_json(found.as_dict())
     else:
         tables.show_inspection(found)
 
@@ -188,11 +187,11 @@ def ops(target: str | None, as_json: bool) -> None:
     if target is None:
         known = {name: backends.get(name).description for name in backends.names()}
         if as_json:
-            click.echo(json.dumps(known, indent=2))
+            _print_json(known)
         else:
             tables.show("", ("target", "writes"), known.items())
     elif as_json:
-        click.echo(json.dumps(support.as_json(target), indent=2))
+        _print_json(support.as_json(target))
     else:
         tables.show_support(target, *support.support_of(target))
 
@@ -213,11 +212,17 @@ def verify(reference: Path, candidate: Path, inputs: Path | None, as_json: bool,
 
     found = api.verify(reference, candidate, inputs=_read_inputs(inputs), **options)
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2))
+        _print_json(found.as_dict())
     else:
         tables.show_verification(found)
     if not found.passed:
         raise mismatch(found)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=2))
 
 
 def _read_inputs(path: Path | None) -> dict[str, Any] | None:

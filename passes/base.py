@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from mconv.ir import Graph, Node, Op
@@ -45,13 +44,12 @@ class Event(Record):
         return f"{self.rule}: {self.node}: {verdict}" + (f" ({self.origin})" if self.origin else "")
 
 
-@dataclass(slots=True)
 class Context:
     """What a pass gets besides the graph: the target (None while a graph is only inspected) and the trace."""
 
-    target: Target | None = None
-    trace: Callable[[Event], None] | None = None
-    applied: dict[str, int] = field(default_factory=dict)
+    def __init__(self, target: Target | None = None, trace: Callable[[Event], None] | None = None) -> None:
+        self.target, self.trace = target, trace
+        self.applied: dict[str, int] = {}
 
     def record(self, rule: str, node: Node, refusal: str | None = None) -> None:
         """Count an application; pass the event on to the trace where there is one."""

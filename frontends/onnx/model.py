@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mconv.ir import Problem
 from mconv.ir.errors import MissingExtraError
+from mconv.ir.record import Record
 
 from .errors import RE_EXPORT, unreadable
 from .package import newest_opset, onnx
@@ -25,8 +25,7 @@ OLDEST_OPSET = 7
 DEFAULT_DOMAIN = ""
 
 
-@dataclass(slots=True)
-class Model:
+class Model(Record):
     """A model whose envelope has been checked: there is a graph, and its versions are ones that are known."""
 
     proto: onnx.ModelProto
