@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from . import __version__
+from .faults import reported
 from .ir.errors import MconvError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -268,28 +268,11 @@ def main() -> NoReturn:
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing was written", err=True)
         sys.exit(130)
-    except MconvError as error:
-        sys.exit(_complain(error))
     except BrokenPipeError:
         sys.exit(0)
-    except (MemoryError, RecursionError) as error:
-        sys.exit(_complain(_too_large(error)))
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-            sys.exit(_complain(_too_large(error)))
-        if os.environ.get("MCONV_DEBUG"):
-            raise
-        what = f"mconv is at fault: {type(error).__name__}: {error}"
-        hint = "reporting it with the model; MCONV_DEBUG=1 shows the traceback"
-        from .ir.errors import InternalError
-
-        sys.exit(_complain(InternalError(Problem("MC500", what, hint=hint))))
+        sys.exit(_complain(reported(error)))
     sys.exit(0)
-
-
-def _too_large(error: BaseException) -> UsageError:
-    what = f"the model is too large for this machine: {error!r}"
-    return UsageError(Problem("MC116", what, hint="smaller sizes with --input-shape or --dim, or --no-verify"))
 
 
 def _complain(error: MconvError) -> int:
