@@ -115,8 +115,12 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in head and sum(byte in b"\t\n\r" or byte >= 32 for byte in head) == len(head)
 
 
+_NCNN_BINARY = (7767517).to_bytes(4, "little")
+"""How a binary .param begins; the reader says what to do with one."""
+
+
 def _sniff_ncnn(head: bytes, path: Path) -> bool:
-    return head.lstrip().startswith(b"7767517") or (path.suffix == ".param" and _is_text(head))
+    return head.lstrip().startswith((b"7767517", _NCNN_BINARY)) or (path.suffix == ".param" and _is_text(head))
 
 
 def _sniff_onnx(head: bytes, path: Path) -> bool:
