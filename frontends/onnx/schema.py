@@ -13,7 +13,6 @@ from typing import Any
 
 from mconv.ir.record import Record
 
-from .contrib_schema import CONTRIB
 from .package import default_of, onnx, schema
 from .standard_schema import NEWEST, STANDARD
 
@@ -93,6 +92,8 @@ def _standard(name: str, opset: int) -> Schema | None:
 
 
 def _contrib(name: str, domain: str) -> Schema | None:
+    from .contrib_schema import CONTRIB  # few models need it
+
     if name not in CONTRIB:
         return None
     inputs, outputs, attributes = CONTRIB[name]
