@@ -43,7 +43,8 @@ UNUSED = {
     "dataclasses", "hashlib", "json", "multiprocessing", "numpy.typing", "random", "secrets", "shutil", "subprocess",
     "tempfile", "lark", "ml_dtypes", "networkx", "ncnn", "onnx", "onnx.onnx_cpp2py_export", "onnxruntime", "rich",
     "mconv.api", "mconv.backends.onnx", "mconv.frontends.ncnn", "mconv.frontends.onnx.contrib_schema",
-    "mconv.inspection", "mconv.ir.parse", "mconv.ir.text", "mconv.verification",
+    "mconv.frontends.onnx.handlers.microsoft_fused", "mconv.inspection", "mconv.ir.ops.kernels.cells", "mconv.ir.parse",
+    "mconv.ir.text", "mconv.verification",
 }  # fmt: skip
 """What a conversion without comparison does not run."""
 
@@ -62,6 +63,20 @@ def test_a_conversion_imports_nothing_that_it_does_not_run(tmp_path: Path) -> No
     assert (tmp_path / "digits.param").exists()
     assert "mconv.backends.ncnn.emit.conv" in loaded
     assert sorted(UNUSED & (loaded - theirs)) == []
+
+
+def test_handlers_of_onnxruntimes_domain_stand_in_modules_of_their_own() -> None:
+    """Which are imported for that domain only: `microsoft_*`."""
+    code = """
+from mconv.frontends.onnx import registry
+registry.load_handlers()
+first = {domain for domain, _ in registry._HANDLERS}
+known = set(registry._HANDLERS)
+registry.load_handlers(registry.MICROSOFT)
+print(first == {""}, {domain for domain, _ in set(registry._HANDLERS) - known} == {registry.MICROSOFT})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
 
 
 def test_converting_needs_no_runtime() -> None:
