@@ -1,11 +1,15 @@
 """``python -m mconv``, and the command ``mconv``."""
 
+from __future__ import annotations
+
 import atexit
 import gc
 import os
 import sys
-import threading
-from typing import NoReturn
+
+TYPE_CHECKING = False  # as in the package: an interrupt is handled from the first import on that takes its time
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 OBJECTS = 100_000
 """Objects that are made before those in circles are looked for; modules and graphs make many, and nearly all stay."""
@@ -29,6 +33,8 @@ def main() -> NoReturn:
 
 def _leave(status: int) -> NoReturn:
     """End the process as the interpreter would, but for freeing every object first: a tenth of a conversion's time."""
+    import threading
+
     if threading.active_count() == 1:
         atexit._run_exitfuncs()
         try:
