@@ -12,13 +12,12 @@ it returns True, or False, or the reason why not where the words alone would not
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mconv.ir import Graph, Node, Op, Value
 from mconv.ir.errors import Problem, UnsupportedError
+from mconv.ir.record import NOTHING, Record
 from mconv.ir.types import Array
 
 Condition = Callable[[Node], bool | str]
@@ -37,8 +36,7 @@ class Refused(Exception):
         self.why, self.code, self.hint = why, code, hint
 
 
-@dataclass(frozen=True)
-class Support:
+class Support(Record):
     """One line of the support table: an operator, the conditions in words, the activations it can carry."""
 
     op: type[Op]
@@ -46,8 +44,7 @@ class Support:
     activations: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(Record):
     """What an emission yields: the files' contents, and what a person or a checker needs to know about them.
 
     ``files`` maps the suffix of a file to a function that yields its bytes in chunks; the chunks are views of the
@@ -58,7 +55,7 @@ class Artifact:
     files: Mapping[str, Callable[[], Iterable[Chunk]]]
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    blobs: Mapping[str, str] = field(default_factory=dict)
+    blobs: Mapping[str, str] = NOTHING
     notes: tuple[str, ...] = ()
 
     def content(self, suffix: str) -> bytes:
@@ -66,8 +63,7 @@ class Artifact:
         return b"".join(self.files[suffix]())
 
 
-@dataclass(frozen=True)
-class _Rule:
+class _Rule(Record):
     emit: Emitter
     conditions: tuple[Condition, ...]
     activations: tuple[type[Op], ...]
@@ -188,8 +184,8 @@ def refusal_problem(code: str, node: Node, why: str, hint: str = "") -> Problem:
 
 def words(condition: Condition) -> str:
     """The condition in words: the first line of its docstring."""
-    text = inspect.getdoc(condition) or condition.__name__.replace("_", " ")
-    return text.splitlines()[0].rstrip(".")
+    text = condition.__doc__ or condition.__name__.replace("_", " ")
+    return text.strip().splitlines()[0].rstrip(".")
 
 
 def _typed(value: Value | None) -> str:

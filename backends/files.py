@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -79,6 +78,8 @@ class _Pending:
             os.link(f"/proc/self/fd/{self.descriptor}", name, src_dir_fd=folder, follow_symlinks=True)
         except OSError:
             self.name = name
+            import shutil
+
             shutil.copyfile(self.readable_descriptor, name)
         finally:
             os.close(folder)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mconv.ir import Graph, Problem, Shape
 from mconv.ir.errors import UnreadableError, UsageError
+from mconv.ir.record import Record
 
 if TYPE_CHECKING:
     import onnx
@@ -19,8 +19,7 @@ HEAD = 4096
 """Bytes of a file that are looked at to tell its format."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Record):
     """One format: how to recognise it from the first bytes and the path, and how to load it."""
 
     name: str
@@ -116,8 +115,12 @@ def _is_text(head: bytes) -> bool:
     return b"\0" not in head and sum(byte in b"\t\n\r" or byte >= 32 for byte in head) == len(head)
 
 
+_NCNN_BINARY = (7767517).to_bytes(4, "little")
+"""How a binary .param begins; the reader says what to do with one."""
+
+
 def _sniff_ncnn(head: bytes, path: Path) -> bool:
-    return head.lstrip().startswith(b"7767517") or (path.suffix == ".param" and _is_text(head))
+    return head.lstrip().startswith((b"7767517", _NCNN_BINARY)) or (path.suffix == ".param" and _is_text(head))
 
 
 def _sniff_onnx(head: bytes, path: Path) -> bool:

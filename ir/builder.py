@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .contents import content_of, follow, has_rule, is_number
 from .graph import NOWHERE, Graph, Node, Origin, Value
 from .op import Op
 from .types import Array, DType, TensorType
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["Builder"]
 

@@ -15,15 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+from .record import Record
 
 WIDEST = 500
 """Letters of one line of a message; the middle of longer ones is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Record):
     """One thing that is wrong: where, what, why, and the next step for the person at the terminal.
 
     ``code`` is ``MC`` and three digits; its heading in docs/errors.md explains it.

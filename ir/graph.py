@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import InternalError, Problem
 from .op import Op, TypeMismatch
+from .record import Record
 from .types import UNKNOWN, Array, Symbol, TensorType
 
 if TYPE_CHECKING:
     import networkx
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Record):
     """Where in the source something stands: ``model.onnx: node 'conv1'``, ``deploy.prototxt:118``."""
 
     file: str = ""

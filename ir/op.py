@@ -20,20 +20,19 @@ The signature is a comma-separated list: ``x`` is required, ``b?`` optional, ``*
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from .record import Record
 from .types import Array, Dim, DType, Shape, TensorType
 
 Types = Sequence[TensorType | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(Record):
     """One place in a signature."""
 
     name: str
@@ -42,8 +41,7 @@ class Operand:
     attribute: bool = False  # becomes the attribute of the same name when its content is known
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Record):
     """Work of one node: floating-point (or integer) operations, and bytes read plus written."""
 
     flops: int
@@ -54,7 +52,7 @@ class TypeMismatch(ValueError):
     """Operand types that the operator cannot take; the graph adds node and origin."""
 
 
-class Op:
+class Op(Record):
     """Base of all operators. Instances are immutable and compare by class and attributes."""
 
     signature: ClassVar[str] = ""
@@ -106,10 +104,6 @@ class Op:
         """
         return results
 
-    def replace(self, **changes: Any) -> Any:
-        """A copy with other attributes."""
-        return type(self)(**{**{name: getattr(self, name) for name in self._fields}, **changes})
-
     @classmethod
     @cache
     def operands(cls) -> tuple[Operand, ...]:
@@ -134,50 +128,11 @@ class Op:
         """The default of an attribute, or REQUIRED."""
         return cls._fields[name]
 
-    # What a frozen dataclass would have. `dataclass` compiles these for every class anew, which for all operators
-    # together takes longer than converting a small model; here they are shared.
-
-    _fields: ClassVar[dict[str, Any]] = {}
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        fields = self._fields
-        if len(args) > len(fields):
-            raise TypeError(f"{type(self).__name__} takes {len(fields)} attributes, {len(args)} were given")
-        given = dict(zip(fields, args, strict=False))
-        for name, value in kwargs.items():
-            if name not in fields or name in given:
-                raise TypeError(f"{type(self).__name__}: attribute '{name}' is unknown or given twice")
-            given[name] = value
+        super().__init__(*args, **kwargs)
         values = self.__dict__
-        for name, default in fields.items():
-            value = given.get(name, default)
-            if value is REQUIRED:
-                raise TypeError(f"{type(self).__name__} needs attribute '{name}'")
+        for name, value in values.items():
             values[name] = _plain(value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable")
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.__dict__ == self.__dict__
-
-    def __hash__(self) -> int:
-        return hash((type(self), *self.__dict__.values()))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
-
-
-class _Required:
-    def __repr__(self) -> str:
-        return "REQUIRED"
-
-
-REQUIRED = _Required()
-"""Stands for the default of an attribute that has none."""
 
 
 def _plain(value: Any) -> Any:
@@ -197,27 +152,14 @@ OPERATORS: dict[str, type[Op]] = {}
 _O = TypeVar("_O", bound=Op)
 
 
-@dataclass_transform(frozen_default=True)
-def form(cls: type[_O]) -> type[_O]:
-    """Make the annotated names of a class its attributes: for the bases that several operators share."""
-    fields = dict(cls._fields)
-    for name, annotation in cls.__dict__.get("__annotations__", {}).items():  # noqa: RUF063  inspect is slow to import
-        if not str(annotation).startswith("ClassVar"):
-            fields[name] = cls.__dict__.get(name, REQUIRED)
-    cls._fields = fields
-    return cls
-
-
-@dataclass_transform(frozen_default=True)
 def operator(cls: type[_O]) -> type[_O]:
-    """Declare an operator: make its annotated names attributes, and enter it in OPERATORS."""
-    made = form(cls)
-    if made.__name__ in OPERATORS:
-        raise TypeError(f"operator {made.__name__} is declared twice")
+    """Declare an operator: enter it in OPERATORS."""
+    if cls.__name__ in OPERATORS:
+        raise TypeError(f"operator {cls.__name__} is declared twice")
     if not cls.__dict__.get("__doc__"):
-        raise TypeError(f"operator {made.__name__} has no docstring")
-    OPERATORS[made.__name__] = made
-    return made
+        raise TypeError(f"operator {cls.__name__} has no docstring")
+    OPERATORS[cls.__name__] = cls
+    return cls
 
 
 # What most declarations need -------------------------------------------------------------------------------

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from .record import Record
+
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]  # numpy.typing.NDArray[Any], whose module is slow to import
 
 
 class DType(Enum):
@@ -90,8 +90,7 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
     return np.dtype(_NUMPY_NAMES[dtype])
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Record):
     """A dimension whose size is known only when the model runs.
 
     The name is either the model's own (``batch``) or an expression over such names (``(H+1)//2``).
@@ -196,8 +195,7 @@ def product(dims: Iterable[Dim]) -> Dim:
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class TensorType:
+class TensorType(Record):
     """Element type and shape of a value. Rank is always known; a dimension may be a Symbol."""
 
     dtype: DType

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os as _os
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # that of typing, whose import would leave an interrupt time to strike before the command begins
 
 # In a checkout the four parts stand at the root; an installed mconv holds them itself.
 _root = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))
@@ -14,6 +15,8 @@ if _os.path.isfile(_os.path.join(_root, "pyproject.toml")) and _os.path.isfile(_
     __path__.insert(0, _root)
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .api import convert, load, verify
     from .ir.errors import (
         CheckError,

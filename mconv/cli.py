@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from . import __version__
+from .faults import reported
 from .ir.errors import MconvError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ def inspect(model: Path, raw: bool, target: str | None, as_json: bool, text: boo
         return
     found = inspection.inspect(graph, reasons)
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2))
+        _print_json(found.as_dict())
     else:
         tables.show_inspection(found)
 
@@ -204,11 +203,11 @@ def ops(target: str | None, as_json: bool) -> None:
     if target is None:
         known = {name: backends.get(name).description for name in backends.names()}
         if as_json:
-            click.echo(json.dumps(known, indent=2))
+            _print_json(known)
         else:
             tables.show("", ("target", "writes"), known.items())
     elif as_json:
-        click.echo(json.dumps(support.as_json(target), indent=2))
+        _print_json(support.as_json(target))
     else:
         tables.show_support(target, *support.support_of(target))
 
@@ -224,18 +223,22 @@ def verify(reference: Path, candidate: Path, inputs: Path | None, as_json: bool,
 
     Exit status 4 where they differ.
     """
-    from dataclasses import asdict
-
     from . import api, tables
     from .driver import mismatch
 
     found = api.verify(reference, candidate, inputs=_read_inputs(inputs), **options)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        _print_json(found.as_dict())
     else:
         tables.show_verification(found)
     if not found.passed:
         raise mismatch(found)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=2))
 
 
 def _read_inputs(path: Path | None) -> dict[str, Any] | None:
@@ -281,28 +284,11 @@ def main() -> NoReturn:
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing was written", err=True)
         sys.exit(130)
-    except MconvError as error:
-        sys.exit(_complain(error))
     except BrokenPipeError:
         sys.exit(0)
-    except (MemoryError, RecursionError) as error:
-        sys.exit(_complain(_too_large(error)))
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-            sys.exit(_complain(_too_large(error)))
-        if os.environ.get("MCONV_DEBUG"):
-            raise
-        what = f"mconv is at fault: {type(error).__name__}: {error}"
-        hint = "reporting it with the model; MCONV_DEBUG=1 shows the traceback"
-        from .ir.errors import InternalError
-
-        sys.exit(_complain(InternalError(Problem("MC500", what, hint=hint))))
+        sys.exit(_complain(reported(error)))
     sys.exit(0)
-
-
-def _too_large(error: BaseException) -> UsageError:
-    what = f"the model is too large for this machine: {error!r}"
-    return UsageError(Problem("MC116", what, hint="smaller sizes with --input-shape or --dim, or --no-verify"))
 
 
 def _complain(error: MconvError) -> int:

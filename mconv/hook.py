@@ -6,21 +6,23 @@ import sys
 
 import click
 
-from .ir.errors import MconvError
+from .faults import reported
+from .ir.errors import InternalError
 
 
 def main(paths: list[str]) -> int:
-    """Read each model; the number of models that fail, at most 1 as an exit status."""
+    """Read each model; the exit status: 0 all can be read, 1 one cannot, 5 a fault of mconv."""
     from . import api
 
-    failed = 0
+    status = 0
     for path in paths:
         try:
             api.load(path, optimize=False)
-        except MconvError as error:
-            click.echo(f"{path}: {error}", err=True)
-            failed = 1
-    return failed
+        except Exception as error:
+            told = reported(error)
+            click.echo(f"{path}: {told}", err=True)
+            status = max(status, told.exit_status if isinstance(told, InternalError) else 1)
+    return status
 
 
 if __name__ == "__main__":

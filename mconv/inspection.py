@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .ir import Graph, Value
+from .ir.record import Record
 from .report import Relocation, transposes_left
 
 
-@dataclass(frozen=True)
-class OperatorTotal:
+class OperatorTotal(Record):
     """All nodes of one operator: how many, their operations, and the share of all."""
 
     operator: str
@@ -20,8 +19,7 @@ class OperatorTotal:
     flops: int
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Record):
     """``flops`` counts a multiply-add as two. ``peak_activation_bytes`` is the largest sum of values alive at once.
 
     Both are None where a size is known only at run time.
@@ -37,10 +35,6 @@ class Inspection:
     operators: tuple[OperatorTotal, ...]
     transposes: tuple[Relocation, ...] | None = None
     """What the layout pass leaves for a target that pins a layout; None without such a target."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def load(

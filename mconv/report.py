@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from .ir.graph import Graph
 from .ir.ops import Transpose
+from .ir.record import NOTHING, Record
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
     """One output, compared: ``error`` is the largest absolute difference over the reference's largest magnitude."""
 
     name: str
@@ -22,8 +21,7 @@ class Comparison:
     passed: bool
 
 
-@dataclass(frozen=True)
-class Blame:
+class Blame(Record):
     """Where the numbers part first: in which stage, at which node, after which pass."""
 
     stage: Literal["reading", "pass", "writing"]
@@ -42,8 +40,7 @@ class Blame:
         return f"first at {where}: {what} (relative error {self.error:.2g})"
 
 
-@dataclass(frozen=True)
-class Verification:
+class Verification(Record):
     """``passed`` is None where nothing could be compared; ``reason`` then says why."""
 
     passed: bool | None
@@ -55,8 +52,7 @@ class Verification:
     blame: Blame | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Record):
     """One pass: the changes it made and the nodes it left."""
 
     name: str
@@ -64,8 +60,7 @@ class Step:
     nodes: int
 
 
-@dataclass(frozen=True)
-class Relocation:
+class Relocation(Record):
     """A transpose that remains: the value it makes, its order of axes, the bytes it moves, and why it is there."""
 
     value: str
@@ -84,8 +79,7 @@ def transposes_left(graph: Graph, reasons: Mapping[str, str]) -> tuple[Relocatio
     )
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Record):
     """A finished conversion: the files by suffix, the graph that was written, what was done, and the check."""
 
     source: str
@@ -96,7 +90,7 @@ class Result:
     nodes_read: int
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
-    rules: Mapping[str, int] = field(default_factory=dict)
+    rules: Mapping[str, int] = NOTHING
     transposes: tuple[Relocation, ...] = ()
     """What the layout pass left, for targets that pin a layout."""
 
@@ -111,10 +105,10 @@ class Result:
                 _value(n, v.type) for n, v in zip(self.graph.output_names, self.graph.outputs, strict=True)
             ],
             "nodes": {"read": self.nodes_read, "written": len(self.graph)},
-            "passes": [asdict(step) for step in self.steps],
+            "passes": [step.as_dict() for step in self.steps],
             "rules": dict(sorted(self.rules.items())),
-            "transposes": [asdict(each) for each in self.transposes],
-            "verification": asdict(self.verification),
+            "transposes": [each.as_dict() for each in self.transposes],
+            "verification": self.verification.as_dict(),
             "notes": list(self.notes),
         }  # fmt: skip
 

@@ -13,13 +13,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .ir.errors import MissingExtraError, Problem
+from .ir.record import Record
 from .ir.types import Array
 
 TIMEOUT = 1800
@@ -34,8 +34,7 @@ class RunFailed(Exception):
     """The runtime refused the model, or crashed on it; the message is its own."""
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(Record):
     """A model to run: its format, and its files by suffix."""
 
     format: str
@@ -47,8 +46,7 @@ class Model:
         return RUNTIMES[self.format].package
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(Record):
     """The package that runs a format, and the function of this module that calls it."""
 
     package: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from . import frontends
 from .backends.base import Backend
 from .ir import Array, Graph, Problem, Shape, Symbol, TensorType, UsageError
 from .ir.infer import refresh_types
+from .ir.record import NOTHING, Record
 from .passes import pipeline
 from .passes.base import Context, Event, Layout
 
@@ -19,14 +19,13 @@ Progress = Callable[[str], None]
 IO_LAYOUTS = ("model", "nhwc")
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Record):
     """What a conversion is asked for; the command's options have the same names."""
 
     target: str
     output: Path | None = None
-    input_shapes: Mapping[str, Shape] = field(default_factory=dict)
-    dims: Mapping[str, int] = field(default_factory=dict)
+    input_shapes: Mapping[str, Shape] = NOTHING
+    dims: Mapping[str, int] = NOTHING
     simplify: bool = False
     fp16: bool = False
     verify: bool | None = None
@@ -70,14 +69,14 @@ def bind(graph: Graph, sizes: Mapping[Symbol, int]) -> None:
 
 
 def context_for(backend: Backend | None, options: Options) -> Context:
-    """What the passes get for these options. UsageError (MC121) for a layout that the target does not have."""
+    """What the passes get for these options. UsageError (MC123) for a layout that the target does not have."""
     if options.io_layout not in IO_LAYOUTS:
         known = ", ".join(IO_LAYOUTS)
-        raise UsageError(Problem("MC121", f"there is no layout '{options.io_layout}'", hint=f"one of: {known}"))
+        raise UsageError(Problem("MC123", f"there is no layout '{options.io_layout}'", hint=f"one of: {known}"))
     ends_last = options.io_layout == "nhwc"
     if ends_last and (backend is None or backend.layout != "channels last"):
         what = f"{backend.name if backend else 'the model'} has no inputs and outputs of layout nhwc"
-        raise UsageError(Problem("MC121", what, hint="--io-layout model, or a target such as tflite"))
+        raise UsageError(Problem("MC123", what, hint="--io-layout model, or a target such as tflite"))
     return Context(backend, options.trace, Layout(ends_last, options.trace_layout))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from .inspection import Inspection
-from .report import Result, Verification
-
 if TYPE_CHECKING:
     from .backends.base import Support
+    from .inspection import Inspection
+    from .report import Result, Verification
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from mconv.ir import Graph, Node, Op
+from mconv.ir.record import Record
 
 
 class Target(Protocol):
@@ -36,8 +36,7 @@ class Target(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Record):
     """One line of ``--trace-passes``: a rule was applied to a node, or refused it for a reason."""
 
     rule: str
@@ -50,7 +49,6 @@ class Event:
         return f"{self.rule}: {self.node}: {verdict}" + (f" ({self.origin})" if self.origin else "")
 
 
-@dataclass(slots=True)
 class Layout:
     """What the layout pass is asked for, and what it tells.
 
@@ -59,21 +57,25 @@ class Layout:
     whose axes stand in another order than in the source to that order, and ``orders`` all other such values.
     """
 
-    ends_last: bool = False
-    trace: Callable[[str], None] | None = None
-    reasons: dict[str, str] = field(default_factory=dict)
-    ends: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    orders: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    def __init__(self, ends_last: bool = False, trace: Callable[[str], None] | None = None) -> None:
+        self.ends_last, self.trace = ends_last, trace
+        self.reasons: dict[str, str] = {}
+        self.ends: dict[str, tuple[int, ...]] = {}
+        self.orders: dict[str, tuple[int, ...]] = {}
 
 
-@dataclass(slots=True)
 class Context:
     """What a pass gets besides the graph: the target (None while a graph is only inspected) and the trace."""
 
-    target: Target | None = None
-    trace: Callable[[Event], None] | None = None
-    layout: Layout = field(default_factory=Layout)
-    applied: dict[str, int] = field(default_factory=dict)
+    def __init__(
+        self,
+        target: Target | None = None,
+        trace: Callable[[Event], None] | None = None,
+        layout: Layout | None = None,
+    ) -> None:
+        self.target, self.trace = target, trace
+        self.layout = layout or Layout()
+        self.applied: dict[str, int] = {}
 
     def record(self, rule: str, node: Node, refusal: str | None = None) -> None:
         """Count an application; pass the event on to the trace where there is one."""
@@ -84,7 +86,7 @@ class Context:
 
 
 class Pass(Protocol):
-    """A rewriting of a whole graph; implementations are frozen dataclasses."""
+    """A rewriting of a whole graph; implementations are records."""
 
     @property
     def name(self) -> str:

@@ -8,7 +8,6 @@ constant of which every element is that number; ``ANY`` matches anything. Operat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from mconv.ir import Array, Graph, Node, Op, Value
 from mconv.ir.graph import padded
 from mconv.ir.ops import Add, Equal, Max, Min, Mul
+from mconv.ir.record import Record
 
 COMMUTATIVE: tuple[type[Op], ...] = (Add, Mul, Max, Min, Equal)
 NUMBER_TOLERANCE = 2e-5
@@ -29,8 +29,7 @@ class Refusal(Exception):
     """A pattern fits, but the rule must not be applied; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pat:
+class Pat(Record):
     """Operator classes, patterns of the operands, and an optional label for ``Match.node``."""
 
     ops: tuple[type[Op], ...]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from mconv.ir import Graph
+from mconv.ir.record import Record
 from mconv.ir.verify import verify
 
 from .base import Context, Pass, Target
@@ -38,8 +38,7 @@ def prepare(target: Target) -> Pipeline:
     return [fit, clean, fit, settle]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Record):
     """One pass that ran: its name, the changes it made, and the nodes it left."""
 
     name: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mconv.ir import Array, Builder, Graph, InternalError, Node, Op, Problem, Value
 from mconv.ir.op import TypeMismatch
+from mconv.ir.record import Record
 from mconv.ir.verify import compatible
 
 from .base import Context
@@ -55,8 +55,7 @@ class Add:
 RuleBody = Callable[[Match, Add], Value | tuple[Value, ...] | None]
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Record):
     """Patterns (any of which may fit) and the function that builds what replaces the root."""
 
     patterns: tuple[Pat, ...]
@@ -82,8 +81,7 @@ def rule(*patterns: Pat) -> Callable[[RuleBody], Rule]:
     return lambda body: Rule(patterns, body)
 
 
-@dataclass(frozen=True)
-class Rewrite:
+class Rewrite(Record):
     """A pass that applies rules until none fits."""
 
     name: str

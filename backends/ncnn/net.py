@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from mconv.ir import Graph, Node, Value
+from mconv.ir.record import Record
 from mconv.ir.types import Array, Shape, Symbol
 
 from ..base import Refused
@@ -18,16 +18,16 @@ EXACT_INTEGERS = 1 << 24
 """Integers up to this magnitude are exact in the floats that a Mat holds."""
 
 
-@dataclass(eq=False, slots=True)
 class Blob:
     """What a layer gives or reads. ``shape`` is the Mat's, outermost dimension first."""
 
-    name: str
-    shape: Shape
+    __slots__ = ("name", "shape")
+
+    def __init__(self, name: str, shape: Shape) -> None:
+        self.name, self.shape = name, shape
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Record):
     """Numbers for the .bin file: an array, or how to make it when its turn to be written has come.
 
     ``tagged`` blobs begin with a word that tells how they are stored; only they may be stored as fp16.
@@ -43,28 +43,31 @@ class Weight:
         return self.source() if callable(self.source) else self.source
 
 
-@dataclass(eq=False, slots=True)
 class Layer:
     """One line of the .param file, and its part of the .bin file."""
 
-    type: str
-    name: str
-    inputs: list[Blob]
-    outputs: list[Blob]
-    params: dict[int, Param]
-    weights: tuple[Weight, ...] = ()
+    __slots__ = ("inputs", "name", "outputs", "params", "type", "weights")
+
+    def __init__(
+        self,
+        type: str,
+        name: str,
+        inputs: list[Blob],
+        outputs: list[Blob],
+        params: dict[int, Param],
+        weights: tuple[Weight, ...] = (),
+    ) -> None:
+        self.type, self.name, self.inputs, self.outputs = type, name, inputs, outputs
+        self.params, self.weights = params, weights
 
 
-@dataclass(eq=False)
 class Net:
     """Collects layers in the order in which they run. Emitters ask for blobs, add layers, and give results."""
 
-    graph: Graph
-    fp16: bool = False
-    layers: list[Layer] = field(default_factory=list)
-    notes: dict[str, None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, graph: Graph, fp16: bool = False) -> None:
+        self.graph, self.fp16 = graph, fp16
+        self.layers: list[Layer] = []
+        self.notes: dict[str, None] = {}
         self._held: dict[Value, Blob] = {}
         self._shaped: dict[tuple[object, Shape], Blob] = {}
         self._stem = ""

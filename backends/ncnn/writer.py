@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mconv.ir import Graph, Value
 from mconv.ir.errors import Problem, UnsupportedError
+from mconv.ir.record import Record
 from mconv.ir.types import Array
 
 from ..base import Chunk
@@ -23,8 +23,7 @@ _LONGEST_NAME = 200  # ncnn reads names into 256 bytes
 _BLOCK = 1 << 20  # elements converted at a time
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Record):
     """A net whose blobs are read once each and carry their final names."""
 
     layers: Sequence[Layer]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from functools import cache
 
 from mconv.ir import Value
 from mconv.ir.errors import MconvError
@@ -26,33 +24,15 @@ def check_arity(proto: onnx.NodeProto, schema: Schema) -> None:
 
 def check_kinds(schema: Schema, operands: Sequence[Value | None]) -> None:
     """Refuse floats where the specification has only integers, and the like; no runtime takes them either."""
-    if schema.definition is None:
-        return
-    allowed = _kinds(schema.name, schema.domain, schema.since)
     for index, value in enumerate(operands):
-        if value is None or not allowed:
+        if value is None or not schema.kinds:
             continue
-        kinds = allowed[min(index, len(allowed) - 1)]
+        kinds = schema.kinds[min(index, len(schema.kinds) - 1)].split()
         dtype = value.type.dtype
         kind = "float" if dtype.is_float else "int" if dtype.is_integer else "bool"
         if kinds and kind not in kinds:
-            what = f"operand {index} of {schema.name} is {value.type}, and must be of {' or '.join(sorted(kinds))}"
+            what = f"operand {index} of {schema.name} is {value.type}, and must be of {' or '.join(kinds)}"
             raise unreadable("MC219", what, RE_EXPORT)
-
-
-@cache
-def _kinds(name: str, domain: str, since: int) -> list[frozenset[str]]:
-    """For each operand the kinds of elements that the specification allows; an empty set allows all."""
-    found = schema_of(name, domain, since)
-    inputs = found.definition.inputs if found is not None and found.definition is not None else []
-    names = [{type.removeprefix("tensor(").rstrip(")") for type in each.types} for each in inputs]
-    return [frozenset(_kind(name) for name in each) - {""} for each in names]
-
-
-def _kind(name: str) -> str:
-    if name in ("bool", "double"):
-        return {"bool": "bool", "double": "float"}[name]
-    return "float" if "float" in name else "int" if "int" in name else ""
 
 
 def check_version(schema: Schema, opset: int) -> None:
@@ -76,6 +56,8 @@ def unknown(name: str, domain: str, opset: int | None) -> MconvError:
     if domain not in ("", "ai.onnx.ml", MICROSOFT) and not domain.startswith("ai.onnx."):
         hint = "exporting without custom operators, or with them as model-local functions"
         return unsupported("MC301", f"{name} is of the domain '{domain}', which is not known", hint)
+    import difflib
+
     near = difflib.get_close_matches(name, {known for d, known, _ in handled() if d == domain}, 1)
     hint = f"{near[0]}, if that is what is meant" if near else "mconv ops, which lists the operators that are known"
     return unsupported("MC300", f"operator {f'{domain}.' if domain else ''}{name} (opset {opset}) is not known", hint)

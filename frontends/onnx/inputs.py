@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from mconv.ir import Dim, Problem, Shape, Symbol, TensorType
 from mconv.ir.errors import UsageError
@@ -22,13 +21,12 @@ _KINDS = {
 }
 
 
-@dataclass(slots=True)
 class InputTypes:
     """What the caller says about inputs, and the symbols that the model's own names of dimensions became."""
 
-    shapes: Mapping[str, Shape]
-    dims: Mapping[str, int]
-    _symbols: dict[str, Symbol] = field(default_factory=dict)
+    def __init__(self, shapes: Mapping[str, Shape], dims: Mapping[str, int]) -> None:
+        self.shapes, self.dims = shapes, dims
+        self._symbols: dict[str, Symbol] = {}
 
     def check(self, graph: onnx.GraphProto, names: list[str]) -> None:
         """UsageError where an input or dimension is named that the model does not have."""

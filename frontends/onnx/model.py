@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mconv.ir import Problem
 from mconv.ir.errors import MissingExtraError
+from mconv.ir.record import Record
 
 from .errors import RE_EXPORT, unreadable
 from .package import newest_opset, onnx
+from .standard_schema import NEWEST
 from .tensors import TensorReader
 from .wire import WireError, cut
 
@@ -24,8 +25,7 @@ OLDEST_OPSET = 7
 DEFAULT_DOMAIN = ""
 
 
-@dataclass(slots=True)
-class Model:
+class Model(Record):
     """A model whose envelope has been checked: there is a graph, and its versions are ones that are known."""
 
     proto: onnx.ModelProto
@@ -106,9 +106,8 @@ def opsets_of(imports: Iterator[onnx.OperatorSetIdProto], what: str) -> dict[str
         domain = "" if entry.domain == "ai.onnx" else entry.domain
         if found.setdefault(domain, entry.version) != entry.version:
             raise unreadable("MC207", f"{what} imports two versions of domain '{domain or 'ai.onnx'}'", RE_EXPORT)
-    newest = newest_opset()
-    version = found.get(DEFAULT_DOMAIN)
-    if version is not None and version > newest:
+    version = found.get(DEFAULT_DOMAIN, 0)
+    if version > NEWEST and version > (newest := newest_opset()):
         raise unreadable(
             "MC206",
             f"{what} is of opset {version}; this onnx package knows them up to {newest}",

@@ -1,13 +1,15 @@
 """The two parts of the onnx package that reading needs: the protobuf classes and the operator schemas.
 
 ``import onnx`` runs the whole package (checker, helpers, reference tables), which takes about as long as converting a
-small model. The two modules are loaded by their own files instead, under their own names, so that a later import
-finds them and nothing exists twice. Where that fails, with another version's layout, the package is imported as usual.
+small model. The two modules are loaded by their own files instead, under their own names, so that a later import finds
+them and nothing exists twice; the schemas' only where the table of them does not suffice. Where that fails, with
+another version's layout, the package is imported as usual.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
@@ -38,20 +40,24 @@ if TYPE_CHECKING:
 else:
     onnx = _part("onnx_ml_pb2")
 
-_schemas = _part("onnx_cpp2py_export").defs
+
+@cache
+def _schemas() -> Any:
+    """The registry of schemas: all of them are built when the first one is asked for, which takes a while."""
+    return _part("onnx_cpp2py_export").defs
 
 
 def schema(name: str, opset: int, domain: str) -> Any:
     """The package's own schema of an operator, or None where that version of the domain has none."""
     try:
-        return _schemas.get_schema(name, opset, domain)
-    except _schemas.SchemaError:
+        return _schemas().get_schema(name, opset, domain)
+    except _schemas().SchemaError:
         return None
 
 
 def newest_opset(domain: str = "") -> int:
     """The newest version of a domain that the package knows."""
-    return int(_schemas.schema_version_map()[domain][1])
+    return int(_schemas().schema_version_map()[domain][1])
 
 
 def default_of(attribute: Any) -> onnx.AttributeProto:

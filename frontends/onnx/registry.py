@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from mconv.ir import Builder, Value
+from mconv.ir.record import NOTHING, Record
 
 from .schema import MICROSOFT
 
@@ -23,8 +23,7 @@ Results = Value | Sequence[Value | None]
 Function = Callable[["OnnxNode", Builder], Results]
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(Record):
     """A translation of the operator's versions from ``since`` on, up to the next handler's.
 
     ``ignores`` names attributes that cannot change what inference computes, with the reason.
@@ -32,7 +31,7 @@ class Handler:
 
     function: Function
     since: int
-    ignores: Mapping[str, str] = field(default_factory=dict)
+    ignores: Mapping[str, str] = NOTHING
 
 
 _HANDLERS: dict[tuple[str, str], list[Handler]] = {}
@@ -63,20 +62,22 @@ def microsoft(*names: str, ignores: Mapping[str, str] | None = None) -> Callable
 @cache
 def handler_of(domain: str, name: str, opset: int) -> Handler | None:
     """The handler of an operator at an opset, or None."""
-    load_handlers()
+    load_handlers(domain)
     found = [entry for entry in _HANDLERS.get((domain, name), []) if entry.since <= opset]
     return found[-1] if found else None
 
 
 @cache
-def load_handlers() -> None:
-    """Import every module of `handlers`, which registers what it has."""
+def load_handlers(domain: str = "") -> None:
+    """Import the modules of `handlers` for a domain, which register what they have: `microsoft_*` or all others."""
     package = importlib.import_module("mconv.frontends.onnx.handlers")
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+        if module.name.startswith("microsoft_") == (domain == MICROSOFT):
+            importlib.import_module(f"{package.__name__}.{module.name}")
 
 
 def handled() -> list[tuple[str, str, int]]:
     """Domain, name and first opset of every handler, sorted: what the support table lists."""
     load_handlers()
+    load_handlers(MICROSOFT)
     return sorted((domain, name, entry.since) for (domain, name), entries in _HANDLERS.items() for entry in entries)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -74,23 +73,27 @@ def _is_computable(node: Node) -> bool:
     return node.op.foldable and bool(node.inputs) and all(s is not None and s <= MAX_KNOWN for s in sizes)
 
 
-@dataclass(slots=True)
 class Scope:
     """The names of one graph or function call.
 
     ``values`` holds None for a tensor whose node could not be translated: its readers are then left out silently, so
-    that one report names every cause and no consequence.
+    that one report names every cause and no consequence. ``pending`` holds initializers, which become constants when
+    they are first read.
     """
 
-    body: Body
-    opsets: Mapping[str, int]
-    parent: Scope | None = None
-    prefix: str = ""
-    depth: int = 0
-    attributes: Mapping[str, onnx.AttributeProto] | None = None
-    values: dict[str, Value | None] = field(default_factory=dict)
-    pending: dict[str, Callable[[], Value | None]] = field(default_factory=dict)
-    """Initializers: they become constants when they are first read."""
+    def __init__(
+        self,
+        body: Body,
+        opsets: Mapping[str, int],
+        parent: Scope | None = None,
+        prefix: str = "",
+        depth: int = 0,
+        attributes: Mapping[str, onnx.AttributeProto] | None = None,
+    ) -> None:
+        self.body, self.opsets, self.parent = body, opsets, parent
+        self.prefix, self.depth, self.attributes = prefix, depth, attributes
+        self.values: dict[str, Value | None] = {}
+        self.pending: dict[str, Callable[[], Value | None]] = {}
 
     def lookup(self, name: str) -> Value | None:
         """The value of a tensor name; None where it could not be translated."""

@@ -10,9 +10,8 @@ The grammar followed is protobuf's: a message is a list of (tag, value); tag = f
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 LARGE = 1024
@@ -61,13 +60,13 @@ class _Field(NamedTuple):
     end: int  # offset after the field
 
 
-@dataclass(slots=True)
 class Skeleton:
     """The model without its large tensors, and where those lie."""
 
-    data: bytes = b""
-    spans: list[Span] = field(default_factory=list)
-    word: str = field(default_factory=lambda: secrets.token_hex(12))
+    def __init__(self) -> None:
+        self.data = b""
+        self.spans: list[Span] = []
+        self.word = os.urandom(12).hex()
 
     def span(self, doc_string: str) -> Span | None:
         """The place of the data of the tensor with this doc string, None where it was not cut out."""

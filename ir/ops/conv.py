@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from ..op import Op, Types, expect, numel, operator, same_dtype
 from ..types import Array, DType, Shape, TensorType
+from . import kernels
 from .forms import Results, either_layout, expect_dim, expect_integer, expect_length, in_f32
-from .kernels import convolve
 from .window import slid, spread
 
 
@@ -68,7 +68,7 @@ class Conv(Op):
     @either_layout
     def evaluate(self, x: Array, w: Array, b: Array | None) -> Array:
         """By matrix products over unfolded windows."""
-        y = convolve.conv(x, w, b, self.strides, self.pads, self.dilations, self.groups)
+        y = kernels.convolve.conv(x, w, b, self.strides, self.pads, self.dilations, self.groups)
         return y if self.activation is None else activated(self.activation, y)
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
@@ -113,7 +113,7 @@ class ConvTranspose(Op):
     def evaluate(self, x: Array, w: Array, b: Array | None) -> Array:
         """By one matrix product, whose columns are then added into place."""
         padding = self.padding(x.ndim - 2)
-        y = convolve.conv_transpose(x, w, b, self.strides, self.pads, self.dilations, self.groups, padding)
+        y = kernels.convolve.conv_transpose(x, w, b, self.strides, self.pads, self.dilations, self.groups, padding)
         return y if self.activation is None else activated(self.activation, y)
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
@@ -162,7 +162,7 @@ class DeformConv(Op):
     @in_f32
     def evaluate(self, x: Array, w: Array, offset: Array, b: Array | None, mask: Array | None) -> Array:
         """By sampling every tap, then one matrix product a group."""
-        return convolve.deform_conv(
+        return kernels.convolve.deform_conv(
             x, w, offset, b, mask, self.strides, self.pads, self.dilations, self.groups, self.offset_groups
         )
 
@@ -204,7 +204,7 @@ class ConvInteger(Op):
             wide_x -= x_zero_point.astype(np.float64).reshape(())
         if w_zero_point is not None:
             wide_w -= w_zero_point.astype(np.float64).reshape(-1, *[1] * (w.ndim - 1))
-        y = convolve.conv(wide_x, wide_w, None, self.strides, self.pads, self.dilations, self.groups)
+        y = kernels.convolve.conv(wide_x, wide_w, None, self.strides, self.pads, self.dilations, self.groups)
         return np.rint(y).astype(np.int32)
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:

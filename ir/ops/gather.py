@@ -6,8 +6,8 @@ import numpy as np
 
 from ..op import Op, Types, expect, operator, same_dtype
 from ..types import UNKNOWN, Array, DType, TensorType, product
+from . import kernels
 from .forms import Results, expect_axis, expect_dim, expect_integer, given
-from .kernels import indexing, suppression
 
 REDUCTIONS = ("none", "add", "mul", "max", "min")
 
@@ -50,7 +50,7 @@ class GatherElements(Op):
 
     def evaluate(self, x: Array, indices: Array) -> Array:
         """One indexed read."""
-        return x[indexing.along(indices, self.axis, x.shape[self.axis])]
+        return x[kernels.indexing.along(indices, self.axis, x.shape[self.axis])]
 
 
 @operator
@@ -75,7 +75,7 @@ class GatherND(Op):
 
     def evaluate(self, x: Array, indices: Array) -> Array:
         """One indexed read."""
-        return indexing.gather_nd(x, indices.astype(np.int64), self.batch_dims)
+        return kernels.indexing.gather_nd(x, indices.astype(np.int64), self.batch_dims)
 
 
 @operator
@@ -100,7 +100,9 @@ class ScatterElements(Op):
 
     def evaluate(self, x: Array, indices: Array, updates: Array) -> Array:
         """One indexed write."""
-        return indexing.scatter(x, indexing.along(indices, self.axis, x.shape[self.axis]), updates, self.reduction)
+        return kernels.indexing.scatter(
+            x, kernels.indexing.along(indices, self.axis, x.shape[self.axis]), updates, self.reduction
+        )
 
 
 @operator
@@ -127,7 +129,7 @@ class ScatterND(Op):
     def evaluate(self, x: Array, indices: Array, updates: Array) -> Array:
         """One indexed write."""
         index = tuple(np.moveaxis(indices.astype(np.int64), -1, 0))
-        return indexing.scatter(x, index, updates, self.reduction)
+        return kernels.indexing.scatter(x, index, updates, self.reduction)
 
 
 @operator
@@ -204,7 +206,7 @@ class Unique(Op):
 
     def evaluate(self, x: Array) -> tuple[Array, ...]:
         """By numpy's unique."""
-        return indexing.unique(x, self.axis, self.sorted)
+        return kernels.indexing.unique(x, self.axis, self.sorted)
 
 
 @operator
@@ -271,7 +273,7 @@ class NonMaxSuppression(Op):
         limit = 0 if max_output is None else int(max_output.reshape(()))
         overlap = 0.0 if iou_threshold is None else float(iou_threshold.reshape(()))
         least = -np.inf if score_threshold is None else float(score_threshold.reshape(()))
-        return suppression.non_max_suppression(boxes, scores, limit, overlap, least, self.center_point_box)
+        return kernels.suppression.non_max_suppression(boxes, scores, limit, overlap, least, self.center_point_box)
 
 
 @operator
@@ -295,4 +297,4 @@ class TensorScatter(Op):
 
     def evaluate(self, past: Array, update: Array, write_indices: Array | None) -> Array:
         """One indexed write a batch element."""
-        return indexing.tensor_scatter(past, update, write_indices, self.mode == "circular", self.axis)
+        return kernels.indexing.tensor_scatter(past, update, write_indices, self.mode == "circular", self.axis)

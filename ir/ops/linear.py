@@ -8,9 +8,9 @@ import numpy as np
 
 from ..op import Op, Types, broadcast, expect, numel, operator, same_dtype
 from ..types import Array, DType, Shape, TensorType
+from . import kernels
 from .conv import activated
 from .forms import Results, expect_dim, expect_integer, in_f32
-from .kernels import products
 
 
 def matmul_shape(a: Shape, b: Shape) -> Shape:
@@ -40,7 +40,7 @@ class MatMul(Op):
     @in_f32
     def evaluate(self, a: Array, b: Array) -> Array:
         """numpy's."""
-        return products.matmul(a, b)
+        return kernels.products.matmul(a, b)
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """2 K an element."""
@@ -66,7 +66,7 @@ class Linear(Op):
     @in_f32
     def evaluate(self, x: Array, w: Array, b: Array | None) -> Array:
         """numpy's matmul."""
-        y = products.matmul(x, w.T)
+        y = kernels.products.matmul(x, w.T)
         if b is not None:
             y = y + b
         return y if self.activation is None else activated(self.activation, y)
@@ -85,16 +85,16 @@ class Einsum(Op):
 
     def infer(self, *xs: TensorType) -> Results:
         """What stands right of the arrow."""
-        return (TensorType(same_dtype(*xs), products.einsum_shape(self.equation, [x.shape for x in xs])),)
+        return (TensorType(same_dtype(*xs), kernels.products.einsum_shape(self.equation, [x.shape for x in xs])),)
 
     @in_f32
     def evaluate(self, *xs: Array) -> Array:
         """numpy's einsum."""
-        return products.einsum(self.equation, xs)
+        return kernels.products.einsum(self.equation, xs)
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """Two for each element of the space of all indices."""
-        return products.einsum_flops(self.equation, [t.shape for t in operands if t is not None])
+        return kernels.products.einsum_flops(self.equation, [t.shape for t in operands if t is not None])
 
 
 @operator

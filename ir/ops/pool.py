@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..op import Op, Types, expect, form, numel, operator, same_dtype
+from ..op import Op, Types, expect, numel, operator, same_dtype
 from ..types import UNKNOWN, Array, DType, TensorType
+from . import kernels
 from .forms import Results, common_dim, either_layout, expect_dim, expect_length, given, in_f32
-from .kernels import regions, windows
 from .window import slid, spread
 
 
-@form
 class _Pool(Op):
     """One result element for each place of the window."""
 
@@ -50,7 +49,7 @@ class MaxPool(_Pool):
     @either_layout
     def evaluate(self, x: Array) -> Array:
         """One axis after the other."""
-        return windows.max_pool(x, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode)
+        return kernels.windows.max_pool(x, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode)
 
 
 @operator
@@ -69,7 +68,7 @@ class MaxPoolIndices(_Pool):
 
     def evaluate(self, x: Array) -> tuple[Array, Array]:
         """By argmax over the windows."""
-        return windows.max_pool_indices(
+        return kernels.windows.max_pool_indices(
             x, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode, self.storage_order
         )
 
@@ -88,7 +87,7 @@ class AveragePool(_Pool):
     @either_layout
     def evaluate(self, x: Array) -> Array:
         """Sums of windows by the number of elements that count."""
-        return windows.average_pool(
+        return kernels.windows.average_pool(
             x, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode, self.count_include_pad
         )
 
@@ -103,7 +102,7 @@ class LpPool(_Pool):
     def evaluate(self, x: Array) -> Array:
         """By sums of windows."""
         powers = np.power(np.abs(x), x.dtype.type(self.p))
-        sums = windows.sum_pool(powers, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode)
+        sums = kernels.windows.sum_pool(powers, self.kernel, self.strides, self.pads, self.dilations, self.ceil_mode)
         return np.asarray(np.power(sums, x.dtype.type(1 / self.p)))
 
 
@@ -170,7 +169,7 @@ class MaxRoiPool(Op):
 
     def evaluate(self, x: Array, rois: Array) -> Array:
         """Region by region."""
-        return regions.max_roi_pool(x, rois, self.pooled_shape, self.spatial_scale)
+        return kernels.regions.max_roi_pool(x, rois, self.pooled_shape, self.spatial_scale)
 
 
 @operator
@@ -202,7 +201,7 @@ class RoiAlign(Op):
     @in_f32
     def evaluate(self, x: Array, rois: Array, batch_indices: Array) -> Array:
         """Region by region."""
-        return regions.roi_align(
+        return kernels.regions.roi_align(
             x, rois, batch_indices, self.mode, (self.output_height, self.output_width), self.sampling_ratio,
             self.spatial_scale, self.half_pixel,
         )  # fmt: skip

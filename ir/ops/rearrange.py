@@ -8,8 +8,8 @@ import numpy as np
 
 from ..op import Op, Types, expect, operator, same_dtype
 from ..types import UNKNOWN, Array, DType, Symbol, TensorType, product
+from . import kernels
 from .forms import Results, either_layout, expect_axis, expect_dim, expect_length, given
-from .kernels import convolve
 from .window import slid
 
 
@@ -229,7 +229,7 @@ class Col2Im(Op):
 
     def evaluate(self, x: Array) -> Array:
         """Tap by tap."""
-        return convolve.fold(x, self.image, self.block, self.strides, self.pads, self.dilations)
+        return kernels.convolve.fold(x, self.image, self.block, self.strides, self.pads, self.dilations)
 
 
 @operator

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ..op import Op, Types, expect, form, numel, operator, same_dtype
+from ..op import Op, Types, expect, numel, operator, same_dtype
 from ..types import Array, TensorType
+from . import kernels
 from .activation import Sigmoid
 from .elementwise import Tanh
 from .forms import Results, expect_dim, expect_length, in_f32
-from .kernels import cells
 
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 
 
-@form
 class _Recurrent(Op):
     """What the three have in common."""
 
@@ -97,8 +96,8 @@ class RNN(_Recurrent):
         self, x: Array, w: Array, r: Array, b: Array | None, sequence_lens: Array | None, initial_h: Array | None
     ) -> tuple[Array, ...]:
         """Step by step."""
-        step = cells.rnn_step(self)
-        return cells.run(self, step, x, w, r, b, sequence_lens, (initial_h,))
+        step = kernels.cells.rnn_step(self)
+        return kernels.cells.run(self, step, x, w, r, b, sequence_lens, (initial_h,))
 
 
 @operator
@@ -131,8 +130,8 @@ class GRU(_Recurrent):
         self, x: Array, w: Array, r: Array, b: Array | None, sequence_lens: Array | None, initial_h: Array | None
     ) -> tuple[Array, ...]:
         """Step by step."""
-        step = cells.gru_step(self, self.linear_before_reset)
-        return cells.run(self, step, x, w, r, b, sequence_lens, (initial_h,))
+        step = kernels.cells.gru_step(self, self.linear_before_reset)
+        return kernels.cells.run(self, step, x, w, r, b, sequence_lens, (initial_h,))
 
 
 @operator
@@ -180,5 +179,5 @@ class LSTM(_Recurrent):
         p: Array | None,
     ) -> tuple[Array, ...]:
         """Step by step."""
-        step = cells.lstm_step(self, self.input_forget, p)
-        return cells.run(self, step, x, w, r, b, sequence_lens, (initial_h, initial_c))
+        step = kernels.cells.lstm_step(self, self.input_forget, p)
+        return kernels.cells.run(self, step, x, w, r, b, sequence_lens, (initial_h, initial_c))

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Op, Types, expect, form, numel, operator
+from ..op import Op, Types, expect, numel, operator
 from ..types import UNKNOWN, Array, DType, TensorType
 from .forms import Results, Unary, expect_axis, expect_float, given, in_f32
 
 
-@form
 class _Reduction(Op):
     """``keepdims`` leaves the reduced axes with size one."""
 
@@ -178,7 +177,6 @@ def greatest(dtype: np.dtype[Any]) -> Any:
 # Along one axis ------------------------------------------------------------------------------------------
 
 
-@form
 class _ArgExtreme(Op):
     """i64 indices along ``axis``."""
 
@@ -268,7 +266,6 @@ class TopK(Op):
         return 0 if x is None else numel(x)
 
 
-@form
 class _Cumulative(Unary):
     """Runs along ``axis``; ``reverse`` from its end; ``exclusive`` leaves each element itself out."""
 
@@ -322,7 +319,6 @@ class CumProd(_Cumulative):
         return self.run(x, axis, np.cumprod, 1)
 
 
-@form
 class _Softmax(Unary):
     """Along ``axis``; x's type comes back."""
 

@@ -14,8 +14,8 @@ import numpy as np
 from ..op import Op, Types, broadcast, expect, operator, same_dtype
 from ..types import UNKNOWN, Array, Dim, DType, Symbol, TensorType, product
 from ..types import Shape as Dims
+from . import kernels
 from .forms import Results, expect_axis, expect_dim, expect_length, given
-from .kernels import movement
 
 END = 2**63 - 1
 """As an end of a Slice: as far as the axis goes."""
@@ -75,12 +75,12 @@ class Reshape(Op):
         """The wanted shape."""
         if self.shape is None:
             return (x.with_shape((UNKNOWN,) * length(shape, "shape")),)
-        return (x.with_shape(movement.reshaped(x.shape, self.shape, self.allow_zero)),)
+        return (x.with_shape(kernels.movement.reshaped(x.shape, self.shape, self.allow_zero)),)
 
     def absorb(self, name: str, content: Array, types: Types) -> Op | None:
         """Symbols that are x's own size at their place are written 0, one other as -1."""
         x = types[0]
-        wanted = None if x is None else movement.expressed(x.shape, content.ravel().tolist(), self.allow_zero)
+        wanted = None if x is None else kernels.movement.expressed(x.shape, content.ravel().tolist(), self.allow_zero)
         return None if wanted is None else self.replace(shape=wanted)
 
     def refine(
@@ -90,11 +90,11 @@ class Reshape(Op):
         x, wanted = types[0], contents[1] if len(contents) > 1 else None
         if self.shape is not None or x is None or wanted is None:
             return results
-        return (x.with_shape(movement.reshaped(x.shape, wanted.ravel().tolist(), self.allow_zero)),)
+        return (x.with_shape(kernels.movement.reshaped(x.shape, wanted.ravel().tolist(), self.allow_zero)),)
 
     def evaluate(self, x: Array, shape: Array | None) -> Array:
         """numpy's, after 0 and -1 are replaced."""
-        wanted = movement.reshaped(x.shape, given(self.shape, shape), self.allow_zero)
+        wanted = kernels.movement.reshaped(x.shape, given(self.shape, shape), self.allow_zero)
         return x.reshape([int(str(d)) for d in wanted])
 
 
@@ -258,7 +258,7 @@ class Slice(Op):
             expect(step != 0, "a step is zero")
             begin = None if self.starts is None else self.starts[i]
             end = None if self.ends is None else self.ends[i]
-            shape[axis] = movement.sliced(x.shape[axis], begin, end, step)
+            shape[axis] = kernels.movement.sliced(x.shape[axis], begin, end, step)
         return (x.with_shape(shape),)
 
     def absorb(self, name: str, content: Array, types: Types) -> Op | None:
@@ -284,7 +284,7 @@ class Slice(Op):
         by = (1,) * len(begins) if self.steps is None and steps is None else given(self.steps, steps)
         index = [slice(None)] * x.ndim
         for begin, stop, axis, step in zip(begins, stops, along, by, strict=True):
-            index[axis] = movement.python_slice(x.shape[axis], begin, stop, step)
+            index[axis] = kernels.movement.python_slice(x.shape[axis], begin, stop, step)
         return x[tuple(index)]
 
 
@@ -313,7 +313,7 @@ class Pad(Op):
 
     def evaluate(self, x: Array, pads: Array | None) -> Array:
         """numpy's pad, after the crop."""
-        return movement.pad(x, given(self.pads, pads), self.mode, self.value)
+        return kernels.movement.pad(x, given(self.pads, pads), self.mode, self.value)
 
 
 @operator

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..op import Op, Types, expect, numel, operator
 from ..types import UNKNOWN, Array, Dim, Symbol, TensorType
+from . import kernels
 from .forms import Results, expect_axis, expect_dim, expect_length, given, in_f32
-from .kernels import frequency, resample, sampling
 
 MODES = ("nearest", "linear", "cubic")
 COORDINATES = (
@@ -82,7 +82,7 @@ class Resize(Op):
             return self.sizes
         if not all(isinstance(d, int) for d in dims):
             return [UNKNOWN] * len(dims)
-        return resample.kept_aspect([int(str(d)) for d in dims], self.sizes, self.keep_aspect)[1]
+        return kernels.resample.kept_aspect([int(str(d)) for d in dims], self.sizes, self.keep_aspect)[1]
 
     def _scaled(self, dims: list[Dim], moving_roi: bool) -> Sequence[Dim]:
         assert self.scales is not None
@@ -127,7 +127,7 @@ class Resize(Op):
         region = None if self.roi is None and roi is None else given(self.roi, roi)
         factors = None if self.scales is None and scales is None else given(self.scales, scales)
         wanted = None if self.sizes is None and sizes is None else given(self.sizes, sizes)
-        return resample.resize(self, x, region, factors, wanted)
+        return kernels.resample.resize(self, x, region, factors, wanted)
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """Two for each of the 1, 2 or 4 elements an axis that a result reads."""
@@ -137,7 +137,7 @@ class Resize(Op):
 
 def _times(dim: Dim, factor: float) -> Dim:
     if isinstance(dim, int):
-        return resample.scaled_size(dim, factor)
+        return kernels.resample.scaled_size(dim, factor)
     if factor == int(factor):
         return dim * int(factor)
     inverse = 1 / factor if factor else 0
@@ -177,7 +177,7 @@ class GridSample(Op):
     @in_f32
     def evaluate(self, x: Array, grid: Array) -> Array:
         """Corner by corner."""
-        return sampling.grid_sample(x, grid, self.mode, self.padding, self.align_corners)
+        return kernels.sampling.grid_sample(x, grid, self.mode, self.padding, self.align_corners)
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """Two for each element that a result reads."""
@@ -216,7 +216,7 @@ class AffineGrid(Op):
     @in_f32
     def evaluate(self, theta: Array, size: Array | None) -> Array:
         """One matrix product."""
-        return sampling.affine_grid(theta, given(self.size, size), self.align_corners)
+        return kernels.sampling.affine_grid(theta, given(self.size, size), self.align_corners)
 
 
 @operator
@@ -255,7 +255,7 @@ class DFT(Op):
     def evaluate(self, x: Array, length: Array | None) -> Array:
         """numpy's fft."""
         count = None if length is None and self.length is None else given(self.length, _scalar(length))
-        return frequency.dft(x, self.axis, count, self.inverse, self.onesided)
+        return kernels.frequency.dft(x, self.axis, count, self.inverse, self.onesided)
 
 
 def _scalar(array: Array | None) -> Array | None:
@@ -310,7 +310,7 @@ class STFT(Op):
             size = signal.shape[1] if window is None else window.shape[0]
         else:
             size = given(self.frame_length, _scalar(frame_length))
-        return frequency.stft(signal, step, window, size, self.onesided)
+        return kernels.frequency.stft(signal, step, window, size, self.onesided)
 
 
 @operator

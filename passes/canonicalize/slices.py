@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mconv.ir import Dim, Graph, Node, Value
 from mconv.ir.ops import Gather, Reshape, Slice, Split, Transpose
+from mconv.ir.record import Record
 from mconv.ir.types import product
 
 from ..base import Context
@@ -92,8 +92,7 @@ def _same_start(x: Sequence[Dim], y: Sequence[Dim], axis: int) -> int | None:
     return None
 
 
-@dataclass(frozen=True)
-class JoinSlices:
+class JoinSlices(Record):
     """Slices that cut one value into consecutive parts are one Split."""
 
     name: str = "join slices"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from mconv.ir import Array, Graph, Node, Op, TensorType, Value
 from mconv.ir.contents import LIMIT, as_objects, follow, is_number
 from mconv.ir.graph import infer_types, padded
 from mconv.ir.infer import refresh_types
+from mconv.ir.record import Record
 
 from ..base import Context
 
@@ -24,8 +24,7 @@ def _none(graph: Graph, node: Node) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class FoldConstants:
+class FoldConstants(Record):
     """Evaluate nodes with constant operands; follow shape arithmetic; turn known operands into attributes.
 
     ``keep`` tells of nodes that stay although their operands are known (weights that are stored as integers).

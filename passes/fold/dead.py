@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mconv.ir import Graph
+from mconv.ir.record import Record
 
 from ..base import Context
 
 
-@dataclass(frozen=True)
-class RemoveDead:
+class RemoveDead(Record):
     """Remove nodes and constants that lead to no output."""
 
     name: str = "remove dead nodes"

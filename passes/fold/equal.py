@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mconv.ir import Graph, Value
+from mconv.ir.record import Record
 
 from ..base import Context
 
@@ -13,8 +13,7 @@ SMALL = 4096
 """Constants up to this many bytes are compared by content, larger ones by identity of their memory."""
 
 
-@dataclass(frozen=True)
-class MergeEqual:
+class MergeEqual(Record):
     """Common subexpressions: keep the first of equal nodes, and the first of equal small constants."""
 
     name: str = "merge equal nodes"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mconv.ir import Graph, Node, Op, Value
 from mconv.ir.op import TypeMismatch
+from mconv.ir.record import Record
 from mconv.ir.verify import compatible
 
 from ..base import Context
@@ -22,8 +22,7 @@ Body = Callable[[Match, Add], "Value | tuple[Value, ...]"]
 MAX_STEPS_PER_NODE = 400
 
 
-@dataclass(frozen=True)
-class Decomposition:
+class Decomposition(Record):
     """The operators it takes apart, and the function that builds the pieces."""
 
     ops: tuple[type[Op], ...]
@@ -53,8 +52,7 @@ def decompose(*ops: type[Op]) -> Callable[[Body], Decomposition]:
     return register
 
 
-@dataclass(frozen=True)
-class Legalize:
+class Legalize(Record):
     """Decompose every node that the target refuses, as far as there are decompositions."""
 
     name: str = "legalize"

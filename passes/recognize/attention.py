@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from mconv.ir import Shape, Value
 from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import Attention, MatMul, Mul, Reshape, Softmax, Transpose
+from mconv.ir.record import Record
 
 from ..canonicalize.movement import reshape_to
 from ..pattern import Match, pat
@@ -19,8 +19,7 @@ MAX_STEPS = 8
 """Nodes between the product and the softmax: scales, masks, and reshapes that add or drop a leading one."""
 
 
-@dataclass
-class _Scores:
+class _Scores(Record):
     """The product that the softmax takes, what it is scaled by, and the masks added to it (as [.., L, S])."""
 
     product: tuple[Value, Value]

@@ -78,7 +78,7 @@ def run_all(cases: Iterable[Case], workers: int = 2, command: bool = False) -> I
     from mconv.frontends.ncnn import reader as ncnn_reader  # noqa: F401
     from mconv.frontends.onnx import reader, registry  # noqa: F401
 
-    registry.load_handlers()
+    registry.handled()
     backends.get("ncnn")
 
     with ThreadPoolExecutor(workers) as pool:

@@ -164,6 +164,23 @@ def test_memory_that_runs_out_and_interrupts_have_their_status(monkeypatch: pyte
         assert end.value.code == status
 
 
+def test_the_command_ends_as_python_does() -> None:
+    """What is registered to be done at the end is done, what is printed arrives, and threads are waited for."""
+    code = """
+import atexit, sys, threading, time
+if sys.argv.pop(1) == "thread":
+    threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+atexit.register(print, "last")
+from mconv.__main__ import main
+main()
+"""
+    for way, lines in (("plain", ["last"]), ("thread", ["thread", "last"])):
+        command = [sys.executable, "-c", code, way, "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert done.stdout.splitlines()[1:] == lines
+
+
 def test_report_is_json_of_what_was_done(tmp_path: Path) -> None:
     need_runtimes()
     report = tmp_path / "report.json"

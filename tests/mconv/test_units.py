@@ -164,6 +164,18 @@ def test_the_hook_passes_what_can_be_read_and_names_what_cannot(
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 
+@pytest.mark.parametrize(("error", "status", "code"), [(KeyError("x"), 5, "MC500"), (MemoryError(), 1, "MC116")])
+def test_the_hook_tells_a_fault_as_the_command_does(
+    error: Exception, status: int, code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mconv.api.load", fail)
+    assert hook.main(["a.onnx", "b.onnx"]) == status
+    assert capsys.readouterr().err.count(code) == 2
+
+
 def test_the_hook_reads_what_its_pattern_names() -> None:
     import re
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def wrong_emitter(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(node.op.activation, ops.Relu):
             net.layers[-1].params[9] = 0
 
-    monkeypatch.setitem(ncnn._rules, ops.Linear, replace(rule, emit=emit))
+    monkeypatch.setitem(ncnn._rules, ops.Linear, rule.replace(emit=emit))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def wrong_handler() -> Iterator[None]:
         y = before[-1].function(n, g)
         return g.add(ops.Add(), y, y)
 
-    entries[:] = [replace(entry, function=twice) for entry in before]
+    entries[:] = [entry.replace(function=twice) for entry in before]
     registry.handler_of.cache_clear()
     yield
     entries[:] = before

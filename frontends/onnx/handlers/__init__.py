@@ -1,1 +1,1 @@
-"""Translations of single operators, a module a family. `registry.load_handlers` imports them all."""
+"""Translations of single operators, a module a family. `registry.load_handlers` imports those of a domain."""

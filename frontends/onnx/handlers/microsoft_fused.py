@@ -6,13 +6,12 @@ from mconv.ir import Builder, Op, Value, ops
 
 from ..errors import RE_EXPORT, form, unreadable
 from ..node import OnnxNode
-from ..registry import Results, microsoft, onnx
+from ..registry import Results, microsoft
 from .constant import number_range
 from .conv import conv
 from .gather import gather_nd
 from .linear import general_product
 from .microsoft_quantized import plus
-from .normalization import PRECISION
 from .pool import window
 from .shape import pad, trilu
 from .spatial import grid_sample
@@ -141,14 +140,6 @@ def max_pool_channels_last(n: OnnxNode, g: Builder) -> Value:
     x = g.add(ops.Transpose((0, rank - 1, *range(1, rank - 1))), n[0])
     y = g.add(ops.MaxPool(*window(n, x.type.shape[2:]), ceil_mode=n.boolean("ceil_mode")), x)
     return g.add(ops.Transpose((0, *range(2, rank), 1)), y)
-
-
-@onnx("SimplifiedLayerNormalization", ignores=PRECISION)
-def simplified_layer_norm(n: OnnxNode, g: Builder) -> Value:
-    """SimplifiedLayerNormalization is RMSNorm."""
-    if n.wants(1):
-        raise form("SimplifiedLayerNormalization whose inverse deviation is read")
-    return g.add(ops.RMSNorm(n.axis(n.integer("axis")), n.number("epsilon")), n[0], n[1])
 
 
 @microsoft("SkipLayerNormalization")

@@ -101,3 +101,11 @@ def lp_normalize(n: OnnxNode, g: Builder) -> Value:
 def mean_variance_normalize(n: OnnxNode, g: Builder) -> Value:
     """MeanVarianceNormalization."""
     return g.add(ops.MeanVarianceNormalize(n.axes(n.integers("axes") or ())), n[0])
+
+
+@onnx("SimplifiedLayerNormalization", ignores=PRECISION)
+def simplified_layer_norm(n: OnnxNode, g: Builder) -> Value:
+    """SimplifiedLayerNormalization is RMSNorm; onnxruntime's optimizer writes it into ONNX's domain."""
+    if n.wants(1):
+        raise form("SimplifiedLayerNormalization whose inverse deviation is read")
+    return g.add(ops.RMSNorm(n.axis(n.integer("axis")), n.number("epsilon")), n[0], n[1])

@@ -31,6 +31,15 @@ def write(folder: Path, text: str | bytes = NET, weights: bytes | None = WEIGHTS
     return path
 
 
+@pytest.mark.parametrize("name", ["net.param", "net.param.bin"])
+def test_a_binary_param_is_told_as_one_whatever_its_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes((7767517).to_bytes(4, "little") + bytes(64))
+    with pytest.raises(UnsupportedError) as error:
+        load(path)
+    assert error.value.code == "MC360"
+
+
 def test_the_net_is_sound(tmp_path: Path) -> None:
     graph = load(write(tmp_path))
     assert graph.output_names == ("out",)

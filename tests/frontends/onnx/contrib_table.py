@@ -1,6 +1,8 @@
 """Makes `frontends/onnx/contrib_schema.py` from the specifications that onnxruntime has of its own operators.
 
-python -m tests.frontends.onnx.contrib_table > frontends/onnx/contrib_schema.py
+python -m tests.frontends.onnx.contrib_table > contrib.new && mv contrib.new frontends/onnx/contrib_schema.py
+
+By way of another file: making the table imports the old one, which must not be empty by then.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from mconv.passes import pipeline
 from mconv.passes.base import Context
 from mconv.passes.fold import FoldConstants, MergeEqual, RemoveDead
 from mconv.passes.layout import MERGE_TRANSPOSES, SolveLayout
+from mconv.passes.layout.mover import Mover
 from mconv.passes.layout.plan import PER_TRANSPOSE, Plan, Role, Side, make_plan
-from mconv.passes.layout.solve import Mover
 
 from ..graphs import B, build, feeds, kinds, rewritten
 
@@ -116,7 +116,7 @@ def test_no_choice_of_sides_moves_fewer_bytes_in_the_rewritten_graph(seed: int) 
 @pytest.mark.parametrize("pinned", Side)
 def test_numbers_stay(seed: int, pinned: Side) -> None:
     graph = random_graph(seed, 12)
-    rewritten(graph, [SolveLayout(pinned=pinned), FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()])
+    rewritten(graph, [SolveLayout(pinned=pinned.value), FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()])
     for node in graph.nodes:
         if isinstance(node.op, o.Conv):
             assert node.op.channels_last is (pinned is Side.LAST)
@@ -159,6 +159,8 @@ def shuffled(b: B) -> Value:
     return b.add(o.ReduceMean((2, 3), False), conv(b, b.add(o.Reshape((1, 6, 8, 8)), parts), 4))
 
 
+SETTLE = [SolveLayout(pinned="channels last"), FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
+
 BODIES: dict[str, tuple[Callable[[B], Value], int]] = {
     "squeeze and excite": (squeeze_and_excite, 1),
     "flattened into weights": (classifier, 1),
@@ -172,7 +174,9 @@ BODIES: dict[str, tuple[Callable[[B], Value], int]] = {
 def test_only_the_input_is_transposed(name: str) -> None:
     make, transposes = BODIES[name]
     graph = build(make)
-    rewritten(graph, [SolveLayout(pinned=Side.LAST), FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()])
+    rewritten(
+        graph, [SolveLayout(pinned="channels last"), FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
+    )
     assert kinds(graph).count("Transpose") == transposes
 
 
@@ -182,7 +186,7 @@ def test_inputs_and_outputs_turn_on_request() -> None:
     before = run(graph, given)
     context = Context()
     context.layout.ends_last = True
-    pipeline.run([SolveLayout(pinned=Side.LAST), RemoveDead()], graph, context, check=True)
+    pipeline.run([SolveLayout(pinned="channels last"), RemoveDead()], graph, context, check=True)
     assert kinds(graph) == ["Conv", "Relu", "Conv"]
     assert context.layout.ends == {"x": (0, 2, 3, 1), "y0": (0, 2, 3, 1)}
     after = run(graph, {"x": given["x"].transpose(0, 2, 3, 1)})
@@ -192,7 +196,7 @@ def test_inputs_and_outputs_turn_on_request() -> None:
 def test_every_transpose_that_remains_has_a_reason() -> None:
     graph = build(lambda b: b.add(o.MatMul(), conv(b, picture(b), 8), b.w(8, 8)))
     context = Context()
-    pipeline.run([SolveLayout(pinned=Side.LAST), RemoveDead()], graph, context, check=True)
+    pipeline.run([SolveLayout(pinned="channels last"), RemoveDead()], graph, context, check=True)
     verify(graph)
     reasons = [context.layout.reasons[n.result.name] for n in graph.nodes if isinstance(n.op, o.Transpose)]
     assert reasons[0] == "the input 'x' keeps the model's layout"
@@ -204,7 +208,7 @@ def test_the_trace_shows_the_cut() -> None:
     lines: list[str] = []
     context = Context()
     context.layout.trace = lines.append
-    SolveLayout(pinned=Side.LAST).run(graph, context)
+    SolveLayout(pinned="channels last").run(graph, context)
     assert lines[0].startswith("layout: spatial operators run channels last")
     assert any("transposed" in line for line in lines)
     assert any(line.startswith("layout: relu: channels") for line in lines)
