@@ -6,6 +6,8 @@ runtime that crashes on a converter's output must not take the benchmark along.
     python benchmarks/probe.py onnx model.onnx
     python benchmarks/probe.py run model.onnx
     python benchmarks/probe.py ncnn model.onnx written.param written.bin [--script written_by_pnnx.py]
+    python benchmarks/probe.py tflite model.onnx written.tflite
+    python benchmarks/probe.py latency SECONDS one.tflite other.tflite
 """
 
 from __future__ import annotations
@@ -186,10 +188,79 @@ def ncnn_facts(path: Path, param: Path, binary: Path, script: Path | None) -> di
     }
 
 
+def litert(path: Path) -> Any:
+    """A LiteRT interpreter of a file, one thread, tensors allocated."""
+    module: Any = importlib.import_module("ai_edge_litert.interpreter")
+    interpreter = module.Interpreter(model_path=str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def laid_out(value: np.ndarray[Any, Any], shape: list[int]) -> np.ndarray[Any, Any]:
+    """`value` with its channels where `shape` has them: onnx2tf turns inputs and outputs to channels last."""
+    if list(value.shape) == shape:
+        return value
+    for turned in (np.moveaxis(value, 1, -1), np.moveaxis(value, -1, 1)) if value.ndim > 2 else ():
+        if list(turned.shape) == shape:
+            return turned
+    return value.reshape(shape)
+
+
+def tflite_facts(path: Path, written: Path) -> dict[str, Any]:
+    """Error of a written file against onnxruntime on one input, its operations, and what its transposes move."""
+    values, expected = reference(path)
+    interpreter = litert(written)
+    wanted = interpreter.get_input_details()
+    by_name = {detail["name"].split(":")[0].removeprefix("serving_default_"): detail for detail in wanted}
+    for (name, value), detail in zip(values.items(), wanted, strict=True):
+        place = by_name.get(name, detail)
+        interpreter.set_tensor(place["index"], laid_out(value, list(place["shape"])).astype(place["dtype"]))
+    interpreter.invoke()
+    made = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+    errors = [_closest(made, answer) for answer in expected]
+    operations = interpreter._get_ops_details()
+    sizes = {
+        d["index"]: int(np.prod(d["shape"])) * np.dtype(d["dtype"]).itemsize for d in interpreter.get_tensor_details()
+    }
+    turned = [op for op in operations if op["op_name"] == "TRANSPOSE"]
+    return {
+        "max_relative_error": None if None in errors else max(errors),
+        "operations": sum(op["op_name"] != "DELEGATE" for op in operations),
+        "transposes": len(turned),
+        "transposed_bytes": sum(sizes[op["outputs"][0]] for op in turned),
+    }
+
+
+def _closest(made: list[Any], answer: Any) -> Any:
+    """The least error of any output of that size: converters order and name outputs as they like."""
+    found = [difference(laid_out(m, list(answer.shape)), answer) for m in made if m.size == answer.size]
+    errors = [each["max_relative_error"] for each in found if each["max_relative_error"] is not None]
+    return min(errors, default=None)
+
+
+def latencies(seconds: float, files: list[Path]) -> dict[str, Any]:
+    """Median milliseconds of each file in LiteRT, one thread, runs in turn."""
+    interpreters = [litert(file) for file in files]
+    random = np.random.default_rng(0)
+    for interpreter in interpreters:
+        for detail in interpreter.get_input_details():
+            value = random.standard_normal(detail["shape"])
+            interpreter.set_tensor(detail["index"], value.astype(detail["dtype"]))
+        interpreter.invoke()
+    times: list[list[float]] = [[] for _ in files]
+    began = time.perf_counter()
+    while len(times[0]) < 7 or time.perf_counter() - began < seconds:
+        for interpreter, found in zip(interpreters, times, strict=True):
+            start = time.perf_counter()
+            interpreter.invoke()
+            found.append(time.perf_counter() - start)
+    return {"latency_ms": [float(np.median(found)) * 1e3 for found in times]}
+
+
 def main() -> int:
     """The command line; prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["onnx", "run", "ncnn"])
+    parser.add_argument("what", choices=["onnx", "run", "ncnn", "tflite", "latency"])
     parser.add_argument("model", type=Path)
     parser.add_argument("files", type=Path, nargs="*")
     parser.add_argument("--script", type=Path)
@@ -199,6 +270,10 @@ def main() -> int:
             facts = onnx_facts(options.model)
         elif options.what == "run":
             facts = onnxruntime_facts(options.model)
+        elif options.what == "tflite":
+            facts = tflite_facts(options.model, options.files[0])
+        elif options.what == "latency":
+            facts = latencies(float(str(options.model)), options.files)
         else:
             param, binary = options.files
             facts = ncnn_facts(options.model, param, binary, options.script)

@@ -10,7 +10,7 @@ order each free operator takes, so that the sum is least, is a minimum s-t cut: 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -302,16 +302,45 @@ def _weighs(reader: Node, index: int) -> bool:
 
 
 def _solve(plan: Plan) -> None:
-    free = {node for node, role in plan.roles.items() if role in (Role.FREE, Role.RENAMES, Role.TRANSPOSES)}
-    concerned = {c for cost in plan.costs for c in (cost.made, *cost.read) if isinstance(c, Node)}
-    plan.sides = dict.fromkeys(free, plan.pinned)
-    if not concerned or plan.total(plan.sides) == 0:
-        return
-    last = _cut(plan)
-    plan.sides.update({node: Side.LAST if node in last else Side.FIRST for node in concerned})
+    """Free nodes between sides that agree take that side; the rest is left to the cut."""
+    roles = (Role.FREE, Role.RENAMES, Role.TRANSPOSES)
+    plan.sides = dict.fromkeys((node for node, role in plan.roles.items() if role in roles), plan.pinned)
+    disputed: list[Cost] = []
+    for nodes, sides, costs in _groups(plan):
+        if len(sides) > 1:
+            disputed += costs
+        elif sides:
+            plan.sides.update(dict.fromkeys(nodes, *sides))
+    if disputed:
+        last = _cut(disputed)
+        concerned = {c for cost in disputed for c in (cost.made, *cost.read) if isinstance(c, Node)}
+        plan.sides.update({node: Side.LAST if node in last else Side.FIRST for node in concerned})
 
 
-def _cut(plan: Plan) -> set[Any]:
+def _groups(plan: Plan) -> list[tuple[set[Node], set[Side], list[Cost]]]:
+    """Free nodes that values connect, the fixed sides around them, and the costs among all these."""
+    group: dict[Node, tuple[set[Node], set[Side], list[Cost]]] = {}
+    for cost in plan.costs:
+        choices = (cost.made, *cost.read)
+        nodes = {c for c in choices if isinstance(c, Node)}
+        if not nodes:
+            continue
+        found = {id(group[n]): group[n] for n in nodes if n in group}
+        joined = max(found.values(), key=lambda g: len(g[0]), default=(set(), set(), []))
+        for other in found.values():
+            if other is not joined:
+                joined[0].update(other[0])
+                joined[1].update(other[1])
+                joined[2].extend(other[2])
+                group.update(dict.fromkeys(other[0], joined))
+        joined[0].update(nodes)
+        joined[1].update(c for c in choices if isinstance(c, Side))
+        joined[2].append(cost)
+        group.update(dict.fromkeys(nodes, joined))
+    return list({id(g): g for g in group.values()}.values())
+
+
+def _cut(costs: Sequence[Cost]) -> set[Any]:
     """The nodes on the sink's side, channels last, of a minimum cut."""
     import networkx as nx  # a quarter of a second to import, and only models with a choice need it
 
@@ -329,7 +358,7 @@ def _cut(plan: Plan) -> set[Any]:
         elif "capacity" in network[left][right]:
             network[left][right]["capacity"] += capacity
 
-    for cost in plan.costs:
+    for cost in costs:
         readers = [choice for choice in cost.read if choice is not None]
         to_last, to_first = (cost.value, Side.LAST), (cost.value, Side.FIRST)
         pay(cost.made, to_last, cost.bytes)
