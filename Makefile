@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
+# onnx2tf pins packages of its own, and its newer versions want a newer Python
+ONNX2TF := .venv-onnx2tf
+ONNX2TF_PYTHON ?= $(or $(shell command -v python3.13 || command -v python3.12),$(PYTHON))
+TFLITE_NETWORKS := $(addprefix build/zoo/,$(addsuffix .torchscript.onnx,mobilenet_v2 resnet50 efficientnet_b0 \
+	densenet121 convnext_tiny vit_b_16))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint docs bench zoo clean
@@ -44,17 +49,23 @@ $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pnnx onnxscript pillow sympy filelock jinja2 fsspec
 	touch $@
 
+$(ONNX2TF)/.done:
+	$(ONNX2TF_PYTHON) -m venv $(ONNX2TF)
+	$(ONNX2TF)/bin/python -m pip install --quiet --disable-pip-version-check 'onnx2tf[tensorflow]'
+	touch $@
+
 zoo: $(VENV)/.bench ## export torchvision's networks with both exporters, convert and verify each
 	$(BIN)/python benchmarks/zoo.py --out build/zoo
 	$(BIN)/python benchmarks/networks.py build/zoo/*.onnx
 
-bench: $(VENV)/.bench ## conversion time, memory and latency against pnnx and onnxsim
+bench: $(VENV)/.bench $(ONNX2TF)/.done ## conversion time, memory and latency against pnnx, onnxsim and onnx2tf
 	$(BIN)/python benchmarks/zoo.py --out build/zoo
 	@status=0; \
 	$(BIN)/python benchmarks/conversion.py --zoo build/zoo || status=1; \
 	$(BIN)/python benchmarks/networks.py build/zoo/*.onnx || status=1; \
 	$(BIN)/python benchmarks/latency.py --zoo build/zoo || status=1; \
+	$(BIN)/python benchmarks/tflite.py $(TFLITE_NETWORKS) --onnx2tf $(ONNX2TF)/bin/onnx2tf --gate || status=1; \
 	exit $$status
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ONNX2TF) build .pytest_cache .mypy_cache .ruff_cache
