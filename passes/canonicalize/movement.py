@@ -117,6 +117,19 @@ def merge_concats(m: Match, add: Add) -> Value:
 
 
 @rule(pat(Concat))
+def continue_earlier_concat(m: Match, add: Add) -> Value:
+    """Concat(a, b, c) beside Concat(a, b) is Concat(Concat(a, b), c): dense blocks join ever more of the same parts."""
+    parts, op = m.root.inputs, m.op(Concat)
+    shorter = [
+        node for node in parts[0].readers if node.op == op and 1 < len(node.inputs) < len(parts)
+        and all(a is b for a, b in zip(node.inputs, parts, strict=False))
+    ]  # fmt: skip
+    m.require(shorter, "no earlier Concat begins it")
+    longest = max(shorter, key=lambda node: len(node.inputs))
+    return add(op, longest.result, *parts[len(longest.inputs) :])
+
+
+@rule(pat(Concat))
 def drop_empty_parts(m: Match, add: Add) -> Value:
     """Concat of parts of which some are empty along its axis is the Concat of the others."""
     op = m.op(Concat)
@@ -134,5 +147,6 @@ MOVEMENT = (
     pull_units_out_of_transpose,
     name_expand_of_units_reshape,
     compose_slices_of_different_axes,
+    continue_earlier_concat,
     merge_concats,
 )
