@@ -80,6 +80,8 @@ class Backend:
     """True where the format has no batch axis: a symbolic batch is then set to one."""
     max_rank: ClassVar[int] = 64
     """The largest rank of a tensor inside a net, a leading axis of size one not counted."""
+    signed_integers: ClassVar[bool] = False
+    """True where kernels for 8-bit integers take signed ones only."""
     layout: ClassVar[str] = ""
     """Where the format's spatial operators have their channels: "channels first", "channels last", "" as the IR."""
     code_operator: ClassVar[str] = "MC320"

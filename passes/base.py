@@ -31,6 +31,11 @@ class Target(Protocol):
         ...
 
     @property
+    def signed_integers(self) -> bool:
+        """True where kernels for 8-bit integers take signed ones only."""
+        ...
+
+    @property
     def layout(self) -> str:
         """Where spatial operators have their channels: "channels first", "channels last", or "" for either."""
         ...

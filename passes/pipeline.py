@@ -14,7 +14,7 @@ from .fold import FoldConstants, MergeEqual, RemoveDead
 from .fuse import FUSE, FUSE_ACTIVATIONS
 from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT
 from .legalize import LEGALIZE
-from .quantize import QUANTIZE, feeds_integers
+from .quantize import QUANTIZE, SIGN_INTEGERS, feeds_integers
 from .recognize import RECOGNIZE
 
 Pipeline = Sequence["Pass | Pipeline"]
@@ -35,7 +35,7 @@ def prepare(target: Target) -> Pipeline:
         return [fit, clean, fit, RemoveDead()]
     fit = [FUSE_ACTIVATIONS, LEGALIZE]
     settle: Pipeline = [SOLVE_LAYOUT, FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
-    return [fit, clean, fit, settle]
+    return [SIGN_INTEGERS, fit, clean, fit, settle]
 
 
 class Step(Record):

@@ -23,6 +23,7 @@ class TfliteBackend(Backend):
     description: ClassVar[str] = "TensorFlow Lite (LiteRT) .tflite"
     suffixes: ClassVar[tuple[str, ...]] = (".tflite",)
     layout: ClassVar[str] = "channels last"
+    signed_integers: ClassVar[bool] = True
     max_rank: ClassVar[int] = 6
     code_operator: ClassVar[str] = "MC340"
     code_form: ClassVar[str] = "MC341"

@@ -3,7 +3,10 @@
 from ..rewrite import Rewrite
 from .arithmetic import ARITHMETIC, feeds_integers
 from .movement import MOVEMENT
+from .signed import SignIntegers
 
 QUANTIZE = Rewrite("quantize", (*MOVEMENT, *ARITHMETIC))
 
-__all__ = ["QUANTIZE", "feeds_integers"]
+SIGN_INTEGERS = SignIntegers()
+
+__all__ = ["QUANTIZE", "SIGN_INTEGERS", "feeds_integers"]

@@ -72,6 +72,7 @@ class Refusing:
     name = "test"
     max_rank = 4
     layout = ""
+    signed_integers = False
 
     def __init__(
         self, *ops: type[Op], activations: Sequence[type[Op]] = (), when: Callable[[Node], bool] | None = None

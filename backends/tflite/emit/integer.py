@@ -57,7 +57,7 @@ def has_integer_kernel(node: Node) -> bool | str:
         return f"TFLite has no integer kernel for {name}"
     if pieces.result.quantization is None or len(pieces.result.quantization.scale) != 1:
         return "the result has several scales, or they are known only at run time"
-    if pieces.result.value.type.dtype not in SIGNED:
+    if pieces.result.value.type.dtype not in SIGNED and not isinstance(pieces.inner, ops.Identity):
         return f"integer kernels make signed integers, not {pieces.result.value.type.dtype.value}"
     if pieces.result.value.type.dtype is DType.I16 and any(pieces.result.quantization.zero_point):
         return "16-bit kernels have no zero point"
