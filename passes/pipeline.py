@@ -12,6 +12,7 @@ from .base import Context, Pass, Target
 from .canonicalize import CANONICALIZE, JoinSlices
 from .fold import FoldConstants, MergeEqual, RemoveDead
 from .fuse import FUSE, FUSE_ACTIVATIONS
+from .fuse.shuffle import DISSOLVE_SHUFFLES
 from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT
 from .legalize import LEGALIZE
 from .quantize import QUANTIZE, SIGN_INTEGERS, feeds_integers
@@ -35,7 +36,7 @@ def prepare(target: Target) -> Pipeline:
         return [fit, clean, fit, RemoveDead()]
     fit = [FUSE_ACTIVATIONS, LEGALIZE]
     settle: Pipeline = [SOLVE_LAYOUT, FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
-    return [SIGN_INTEGERS, fit, clean, fit, settle]
+    return [SIGN_INTEGERS, DISSOLVE_SHUFFLES, fit, clean, fit, settle]
 
 
 class Step(Record):
