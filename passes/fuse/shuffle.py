@@ -55,8 +55,7 @@ def _followed(graph: Graph) -> dict[Node, list[Channel]] | None:
     readers: dict[Node, list[Channel]] = {}
     for node in graph.nodes:
         if _moves_channels(node, lists):
-            for value, channels in zip(node.results, _moved(node, lists), strict=True):
-                lists[value] = channels
+            lists.update(zip(node.results, _moved(node, lists), strict=True))
             continue
         if not any(v in lists for v in node.inputs):
             continue
