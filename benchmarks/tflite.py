@@ -2,7 +2,8 @@
 
     python benchmarks/tflite.py build/zoo/*.onnx --onnx2tf .venv-onnx2tf/bin/onnx2tf --work build/tflite
 
-Each model goes through both converters, in turn, each in a process of its own (``--repeat`` times; medians of time and
+Inputs and outputs of both are channels last, as onnx2tf makes them (``--io-layout model`` keeps mconv's as they are in the
+model). Each model goes through both converters, in turn, each in a process of its own (``--repeat`` times; medians of time and
 peak memory). What they wrote is run in LiteRT on one input and compared with onnxruntime, its TRANSPOSE operations are
 counted and their bytes added up, and it is timed on one thread, both files in turn in one process. A converter that
 fails, or whose file does not run, is named so. With ``--gate`` the exit status is 1 unless mconv takes at most a
@@ -39,12 +40,14 @@ def onnx2tf(program: Path, backend: str) -> peers.Peer:
     return peers.Peer("onnx2tf", command, lambda stem: (f"out/{stem}_float32.tflite",))
 
 
-def ours(model: Path, facts: dict[str, Any]) -> list[str]:
+def mconv(layout: str) -> peers.Peer:
     """mconv without the comparison at the end, which onnx2tf does not make either."""
-    return [peers.script("mconv"), model.name, "--target", "tflite", "-o", "mconv", "--no-verify"]
 
+    def command(model: Path, facts: dict[str, Any]) -> list[str]:
+        common = [peers.script("mconv"), model.name, "--target", "tflite", "-o", "mconv", "--no-verify"]
+        return [*common, "--io-layout", layout]
 
-MCONV = peers.Peer("mconv", ours, lambda stem: ("mconv.tflite",))
+    return peers.Peer("mconv", command, lambda stem: ("mconv.tflite",))
 
 
 def measure(model: Path, tools: list[peers.Peer], work: Path, repeat: int, seconds: float) -> dict[str, Any]:
@@ -137,13 +140,19 @@ def main() -> int:
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--onnx2tf", type=Path, help="its program; without it mconv is measured alone")
     parser.add_argument("--backend", default="", help="onnx2tf's -tb, for versions that have several")
+    parser.add_argument(
+        "--io-layout",
+        default="nhwc",
+        choices=("model", "nhwc"),
+        help="of mconv's files (default %(default)s, as onnx2tf's)",
+    )
     parser.add_argument("--work", type=Path, default=Path("build/tflite"), help="folder to write (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=1, help="conversions a tool and model (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=4.0, help="to time each pair of files (default %(default)s)")
     parser.add_argument("--gate", action="store_true", help="exit status 1 where a limit is not held")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    tools = [MCONV]
+    tools = [mconv(options.io_layout)]
     if options.onnx2tf:
         tools.append(onnx2tf(options.onnx2tf.absolute(), options.backend))
     record = options.work / f"tflite{'-' + options.backend if options.backend else ''}.json"
