@@ -2,12 +2,12 @@
 
     python benchmarks/tflite.py build/zoo/*.onnx --onnx2tf .venv-onnx2tf/bin/onnx2tf --work build/tflite
 
-Inputs and outputs of both are channels last, as onnx2tf makes them (``--io-layout model`` keeps mconv's as they are in the
-model). Each model goes through both converters, in turn, each in a process of its own (``--repeat`` times; medians of time and
-peak memory). What they wrote is run in LiteRT on one input and compared with onnxruntime, its TRANSPOSE operations are
-counted and their bytes added up, and it is timed on one thread, both files in turn in one process. A converter that
-fails, or whose file does not run, is named so. With ``--gate`` the exit status is 1 unless mconv takes at most a
-twentieth of the time and a quarter of the memory, and its files are no slower than 1.05 times.
+Inputs and outputs of both are channels last, as onnx2tf makes them (``--io-layout model`` keeps mconv's as they are in
+the model). Each model goes through both converters, in turn, each in a process of its own (``--repeat`` times; medians
+of time and peak memory). What they wrote is run in LiteRT on one input and compared with onnxruntime, its TRANSPOSE
+operations are counted and their bytes added up, and it is timed on one thread, both files in turn in one process. A
+converter that fails, or whose file does not run, is named so. With ``--gate`` the exit status is 1 unless mconv takes at
+most a twentieth of the time and a quarter of the memory, and its files are no slower than 1.05 times.
 """
 
 from __future__ import annotations
