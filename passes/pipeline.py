@@ -12,12 +12,19 @@ from .base import Context, Pass, Target
 from .canonicalize import CANONICALIZE, JoinSlices
 from .fold import FoldConstants, MergeEqual, RemoveDead
 from .fuse import FUSE, FUSE_ACTIVATIONS
-from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT
+from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT, Side, SolveLayout
 from .legalize import LEGALIZE
 from .quantize import QUANTIZE, feeds_integers
-from .recognize import RECOGNIZE
+from .recognize import DILATIONS, RECOGNIZE
 
 Pipeline = Sequence["Pass | Pipeline"]
+
+
+def turn() -> Pipeline:
+    """Passes for a source whose channels are last: the transposes that its reader wrote around operators go away."""
+    fold = FoldConstants(keep=feeds_integers)
+    solve = SolveLayout("bring channels first", Side.FIRST)
+    return [fold, DILATIONS, solve, fold, MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
 
 
 def simplify() -> Pipeline:
