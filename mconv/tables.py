@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .backends.base import Support
     from .inspection import Inspection
-    from .report import Result, Verification
+    from .report import Comparison, Result, Verification
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -24,8 +24,13 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
         right = column.startswith(">")
         table.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     Console(highlight=False, markup=False).print(table)
+
+
+def plain(text: str) -> str:
+    """Text for a terminal: names come from the model, and may hold control characters."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def show_verification(verification: Verification) -> None:
@@ -34,11 +39,17 @@ def show_verification(verification: Verification) -> None:
         show_line(f"not verified: {verification.reason}")
         return
     rows = [
-        (c.name, "x".join(map(str, c.shape)), f"{c.error:.2e}", f"{c.cosine:.7f}", "ok" if c.passed else "DIFFERS")
+        (c.name, "x".join(map(str, c.shape)), _error(c), f"{c.cosine:.7f}", "ok" if c.passed else "DIFFERS")
         for c in verification.outputs
     ]
     title = f"{verification.candidate} against {verification.reference}, relative error allowed {verification.rtol:g}"
     show(title, ("output", "shape", ">max error", ">cosine", ""), rows)
+
+
+def _error(comparison: Comparison) -> str:
+    """The largest error; of small integers also in steps, of which one is the rounding of a runtime."""
+    steps = "" if comparison.steps is None else f" ({comparison.steps} step{'s' * (comparison.steps != 1)})"
+    return f"{comparison.error:.2e}{steps}"
 
 
 def show_result(result: Result) -> None:
@@ -94,7 +105,7 @@ def show_line(text: str) -> None:
     """One line to standard output."""
     import click
 
-    click.echo(text)
+    click.echo(plain(text))
 
 
 def size(count: float) -> str:
