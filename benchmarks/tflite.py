@@ -6,8 +6,8 @@ Inputs and outputs of both are channels last, as onnx2tf makes them (``--io-layo
 the model). Each model goes through both converters, in turn, each in a process of its own (``--repeat`` times; medians
 of time and peak memory). What they wrote is run in LiteRT on one input and compared with onnxruntime, its TRANSPOSE
 operations are counted and their bytes added up, and it is timed on one thread, both files in turn in one process. A
-converter that fails, or whose file does not run, is named so. With ``--gate`` the exit status is 1 unless mconv takes at
-most a twentieth of the time and a quarter of the memory, and its files are no slower than 1.05 times.
+converter that fails, or whose file does not run, is named so. With ``--gate`` the exit status is 1 unless mconv takes
+at most a twentieth of the time and a quarter of the memory, and its files are no slower than 1.05 times.
 """
 
 from __future__ import annotations
