@@ -49,7 +49,7 @@ BINARY: dict[type[Op], _Kernel] = {
     ops.Mul: _Kernel("MUL", "f32 i16 i32 u32 i64", "MulOptions", fuses=True),
     ops.Max: _Kernel("MAXIMUM", "f32 i8 u8 i16 i32 i64", "MaximumMinimumOptions"),
     ops.Min: _Kernel("MINIMUM", "f32 i8 u8 i16 i32 i64", "MaximumMinimumOptions"),
-    ops.Pow: _Kernel("POW", "f32", "PowOptions"),
+    ops.Pow: _Kernel("POW", "f32 i32", "PowOptions"),
     ops.Equal: _Kernel("EQUAL", "f32 i16 i32 i64 bool", "EqualOptions"),
     ops.Greater: _Kernel("GREATER", "f32 i16 i32 i64", "GreaterOptions"),
     ops.GreaterOrEqual: _Kernel("GREATER_EQUAL", "f32 i16 i32 i64", "GreaterEqualOptions"),

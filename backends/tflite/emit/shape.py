@@ -6,19 +6,63 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mconv.ir import Node, Value
+from mconv.ir import DType, Node, TensorType, Value
 from mconv.ir.ops import Concat, Expand, Flatten, Pad, Reshape, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze
 from mconv.ir.ops.kernels.movement import python_slice
 
 from ..backend import tflite
+from ..model import TYPES
 from ..net import Net
 from .conditions import attributes_known, rank_at_most, static, takes
 
 
 def one_size_unknown(node: Node) -> bool | str:
-    """of the result's sizes at most one is known only at run time."""
+    """of the result's sizes at most one is known only at run time, or the shape is an operand."""
+    op = node.op
+    if isinstance(op, Reshape) and node.operand("shape") is not None:
+        return not op.allow_zero or "a size of zero known only at run time"
     unknown = sum(not isinstance(d, int) for d in node.result.type.shape)
     return unknown <= 1 or f"{unknown} sizes of %{node.result.name}: {node.result.type} are known only at run time"
+
+
+def cast(net: Net, value: Value, dtype: DType) -> int:
+    """The tensor of ``value`` as another element type: CAST, unless it has it."""
+    if value.type.dtype is dtype:
+        return net.tensor(value)
+    if value.data is not None:
+        return net.constant(value.data.astype(dtype.numpy), value.name)
+    result = net.scratch(value.type.with_dtype(dtype), f"{value.name}_{dtype.value}")
+    net.add("CAST", [value], [result], "CastOptions", **cast_types(value.type.dtype, dtype))
+    return result
+
+
+def cast_to(net: Net, value: Value, result: Value) -> None:
+    """CAST of ``value`` to the element type of ``result``."""
+    net.add("CAST", [value], [result], "CastOptions", **cast_types(value.type.dtype, result.type.dtype))
+
+
+def cast_types(before: DType, after: DType) -> dict[str, int]:
+    """The fields of CastOptions."""
+    from tflite import TensorType as Kind
+
+    return {"InDataType": getattr(Kind, TYPES[before]), "OutDataType": getattr(Kind, TYPES[after])}
+
+
+def as_sizes(net: Net, value: Value) -> int:
+    """A vector of numbers known at run time as i32, those beyond its range as its ends."""
+    dtype = value.type.dtype
+    if dtype is DType.I32:
+        return net.tensor(value)
+    bounds = {"MAXIMUM": -(2**31) + 1, "MINIMUM": 2**31 - 1}
+    current = cast(net, value, DType.I64)
+    wide = value.type.with_dtype(DType.I64)
+    for name, bound in bounds.items():
+        made = net.scratch(wide, f"{value.name}_bounded")
+        net.add(name, [current, net.constant(np.array(bound, np.int64), "bound")], [made], "MaximumMinimumOptions")
+        current = made
+    result = net.scratch(value.type.with_dtype(DType.I32), f"{value.name}_i32")
+    net.add("CAST", [current], [result], "CastOptions", **cast_types(DType.I64, DType.I32))
+    return result
 
 
 def reshape(net: Net, x: Value | int, result: Value | int, shape: Sequence[object]) -> None:
@@ -30,7 +74,29 @@ def reshape(net: Net, x: Value | int, result: Value | int, shape: Sequence[objec
 @tflite.emits(Reshape, Squeeze, Unsqueeze, Flatten, where=(one_size_unknown,))
 def reshaped(node: Node, net: Net) -> None:
     """RESHAPE."""
-    reshape(net, node.inputs[0], node.result, node.result.type.shape)
+    wanted = node.operand("shape") if isinstance(node.op, Reshape) else None
+    if wanted is None or sum(not isinstance(d, int) for d in node.result.type.shape) <= 1:
+        reshape(net, node.inputs[0], node.result, node.result.type.shape)
+        return
+    sizes = _with_own_sizes(net, node.inputs[0], wanted)
+    net.add("RESHAPE", [node.inputs[0], sizes], [node.result], "ReshapeOptions", NewShape=())
+
+
+def _with_own_sizes(net: Net, x: Value, wanted: Value) -> int:
+    """A shape in which 0 stands for x's own size, written out."""
+    given = as_sizes(net, wanted)
+    places = wanted.type.static_shape[0]
+    vector = TensorType(DType.I32, (places,))
+    own = net.scratch(TensorType(DType.I32, (x.type.rank,)), f"{x.name}_sizes")
+    net.add("SHAPE", [x], [own], "ShapeOptions", OutType=cast_types(DType.I32, DType.I32)["OutDataType"])
+    kept = net.scratch(vector, f"{x.name}_kept")
+    at = net.integers([min(i, x.type.rank - 1) for i in range(places)], "places")
+    net.add("GATHER", [own, at], [kept], "GatherOptions", Axis=0, BatchDims=0)
+    zero = net.scratch(vector.with_dtype(DType.BOOL), f"{wanted.name}_is_zero")
+    net.add("EQUAL", [given, net.constant(np.array(0, np.int32), "zero")], [zero], "EqualOptions")
+    result = net.scratch(vector, f"{wanted.name}_sizes")
+    net.add("SELECT_V2", [zero, kept, given], [result], "SelectV2Options")
+    return result
 
 
 def some_axis(node: Node) -> bool:
