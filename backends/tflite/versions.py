@@ -197,7 +197,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
 }  # fmt: skip
 
 _ONLY = {
-    "ATAN2": "2.10.0", "BITCAST": "2.13.0", "BITWISE_XOR": "2.13.0", "CEIL": "1.14.0", "CONV_3D": "2.5.0",
+    "ATAN2": "2.10.0", "BITCAST": "2.13.0", "BROADCAST_ARGS": "2.6.0", "BITWISE_XOR": "2.13.0", "CEIL": "1.14.0", "CONV_3D": "2.5.0",
     "CONV_3D_TRANSPOSE": "2.6.0", "COS": "1.14.0", "CUMSUM": "2.4.0", "DENSIFY": "2.2.0", "DILATE": "2.15.0",
     "DYNAMIC_UPDATE_SLICE": "2.9.0", "ELU": "1.14.0", "EXP": "1.7.0", "EXPAND_DIMS": "1.10.0", "FLOOR": "1.9.0",
     "HARD_SWISH": "1.15.0", "IF": "1.15.0", "LOCAL_RESPONSE_NORMALIZATION": "1.5.0", "LOGICAL_AND": "1.11.0",

@@ -84,6 +84,8 @@ def remainder_of_sizes(m: Match, add: Add) -> Value:
     m.require(add.target is not None and add.target.casts_around, "the target's integers are floats")
     if a.type.dtype in (DType.U8, DType.U16, DType.U32):
         return add(Mod(False), a, b)
+    if a.type.dtype in (DType.I8, DType.I16):
+        return add(Cast(a.type.dtype), add(Mod(True), add(Cast(DType.I32), a), add(Cast(DType.I32), b)))
     m.require(a.type.dtype in (DType.F32, DType.I32, DType.I64), "of another type")
     rest = add(Mod(False), add(Abs(), a), add(Abs(), b))
     return add(Where(), add(Less(), a, _number(add, a, 0)), add(Neg(), rest), rest)
@@ -112,12 +114,12 @@ def division_by_estimates(m: Match, add: Add) -> Value:
 
 @decompose(BitShift)
 def powers_for_shift(m: Match, add: Add) -> Value:
-    """BitShift(a, b) to the left is a times a power of two, read from a table; to the right it is of wider integers."""
+    """BitShift(a, b) to the left is a times a power of two, read from a table."""
     a, b = _typed_integers(m, add, "a"), m["b"]
     dtype, bits = a.type.dtype, 8 * a.type.dtype.size
-    m.require(dtype in (DType.U8, DType.U16, DType.U32), "of another type")
+    m.require(dtype is not DType.U64, "of another type")
     m.require(m.op(BitShift).direction == "left", "to the right")
-    table = np.array([1 << i for i in range(bits)] + [0], np.int64)
+    table = np.array([1 << i for i in range(bits)] + [0], np.uint64).astype(np.int64)
     count = add(Min(), add(Cast(DType.I64), b), add.constant(np.int64(bits)))
     product = add(Mul(), add(Cast(DType.I64), a), add(Gather(0), add.constant(table), count))
     return add(Cast(dtype), product)

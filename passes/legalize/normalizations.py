@@ -24,6 +24,7 @@ from mconv.ir.ops import (
     Reshape,
     RMSNorm,
     Rsqrt,
+    Sqrt,
     Square,
     Sub,
 )
@@ -106,6 +107,17 @@ def batch_norm_from_affine(m: Match, add: Add) -> Value:
     axis = min(1, x.type.rank - 1)
     parts = [add.constant(along(v, axis, x.type.rank), like=x) for v in (scale, shift)]
     return _with_affine(add, x, *parts)
+
+
+@decompose(BatchNorm)
+def batch_norm_from_root(m: Match, add: Add) -> Value:
+    """BatchNorm(x) with computed statistics is (x - mean) gamma / sqrt(variance + epsilon) + beta."""
+    x = m["x"]
+    axis = min(1, x.type.rank - 1)
+    shape = tuple(-1 if i == axis else 1 for i in range(x.type.rank))
+    gamma, beta, mean, var = (add(Reshape(shape), m[name]) for name in ("gamma", "beta", "mean", "var"))
+    root = add(Sqrt(), add(AddOp(), var, add.constant(m.op(BatchNorm).epsilon, like=var)))
+    return add(AddOp(), add(Mul(), add(Sub(), x, mean), add(Div(), gamma, root)), beta)
 
 
 @decompose(MeanVarianceNormalize)

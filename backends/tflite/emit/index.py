@@ -143,22 +143,15 @@ def scatter_nd(node: Node, net: Net) -> None:
     reshape(net, written, node.result, shape)
 
 
-def indices_are_integers(node: Node) -> bool | str:
-    """the depth is known."""
-    op = node.op
-    assert isinstance(op, ops.OneHot)
-    return op.depth is not None or "its depth is known only at run time"
-
-
 @tflite.emits(
     ops.OneHot,
-    where=(indices_are_integers, takes("f32 i32 i64 u8 i8 i16"), takes("f32 i8 u8 i32 i64 bool", at=2)),
+    where=(takes("f32 i32 i64 u8 i8 i16 u16 u32"), takes("f32 i8 u8 i32 i64 bool", at=2)),
 )
 def one_hot(node: Node, net: Net) -> None:
     """ONE_HOT, whose two values are scalars."""
-    op, indices, values = node.op, node.inputs[0], node.inputs[1]
+    op, indices, values = node.op, node.inputs[0], node.inputs[-1]
     assert isinstance(op, ops.OneHot)
-    assert op.depth is not None
+    given = node.operand("depth")
     scalars = []
     for place in range(2):
         if values.data is not None:
@@ -173,10 +166,15 @@ def one_hot(node: Node, net: Net) -> None:
     below = net.scratch(indices.type.with_dtype(DType.BOOL), "below")
     moved, places = (net.scratch(indices.type.with_dtype(DType.I64), stem) for stem in ("moved", "places"))
     net.add("LESS", [whole, net.constant(np.array(0, np.int64), "zero")], [below], "LessOptions")
-    depth = net.constant(np.array(op.depth, np.int64), "depth")
+    if op.depth is None and given is not None:
+        depth, count = (net.scratch(TensorType(kind, ()), "depth") for kind in (DType.I64, DType.I32))
+        reshape(net, cast(net, given, DType.I64), depth, ())
+        reshape(net, cast(net, given, DType.I32), count, ())
+    else:
+        depth = net.constant(np.array(op.depth, np.int64), "depth")
+        count = net.constant(np.array(op.depth, np.int32), "depth")
     net.add("ADD", [whole, depth], [moved], "AddOptions", FusedActivationFunction=0)
     net.add("SELECT_V2", [below, moved, whole], [places], "SelectV2Options")
-    count = net.constant(np.array(op.depth, np.int32), "depth")
     net.add("ONE_HOT", [places, count, on, off], node.results, "OneHotOptions", Axis=op.axis)
 
 

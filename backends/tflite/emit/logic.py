@@ -56,7 +56,7 @@ def to_the_right(node: Node) -> bool:
     return getattr(node.op, "direction", "") == "right"
 
 
-@tflite.emits(ops.BitShift, where=(to_the_right, takes("u8 u16 u32"), broadcasts))
+@tflite.emits(ops.BitShift, where=(to_the_right, takes("i8 u8 i16 u16 i32 u32"), broadcasts))
 def shift(node: Node, net: Net) -> None:
     """RIGHT_SHIFT."""
     net.add("RIGHT_SHIFT", node.inputs, node.results, "RightShiftOptions")
@@ -115,7 +115,17 @@ def elu(node: Node, net: Net) -> None:
     net.add("ELU", node.inputs, node.results)
 
 
-@tflite.emits(ops.Range, where=(takes("i32 i64"),))
+def counts_exactly(node: Node) -> bool | str:
+    """floats start at a known whole number, and go by one."""
+    start, _, delta = node.inputs
+    if not start.type.dtype.is_float:
+        return True
+    if start.data is None or delta.data is None:
+        return "the kernel adds its step to floats again and again, which rounds each time"
+    return all(float(v.constant) == int(v.constant) for v in (start, delta)) and abs(float(delta.constant)) == 1
+
+
+@tflite.emits(ops.Range, where=(takes("f32 i32 i64"), counts_exactly))
 def counting(node: Node, net: Net) -> None:
     """RANGE, to a limit that lies in its direction."""
     start, limit, delta = node.inputs
