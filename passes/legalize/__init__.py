@@ -1,27 +1,52 @@
 """Fitting a graph to what a target can express; see ``decompose``."""
 
-from . import types  # noqa: I001  first: 16-bit floats are computed in 32 bits as a whole
-from . import activations, arithmetic, attention, functions, indexing, movement, normalizations, pooling, products, quantization, rank, reductions
+from . import types  # isort: skip  before all others: 16-bit floats are computed in 32 bits as a whole
+from . import (
+    activations,
+    arithmetic,
+    attention,
+    functions,
+    indexing,
+    movement,
+    normalizations,
+    pooling,
+    products,
+    quantization,
+    rank,
+    recurrent,
+    reductions,
+    sampling,
+    scans,
+    signals,
+    suppression,
+    windows,
+)
 from .decompose import DECOMPOSITIONS, Legalize, decompose
 
 LEGALIZE = Legalize()
 
 __all__ = [
-    "indexing",
-    "functions",
-    "arithmetic",
     "DECOMPOSITIONS",
     "LEGALIZE",
     "Legalize",
     "activations",
+    "arithmetic",
     "attention",
     "decompose",
+    "functions",
+    "indexing",
     "movement",
     "normalizations",
     "pooling",
     "products",
     "quantization",
     "rank",
+    "recurrent",
     "reductions",
+    "sampling",
+    "scans",
+    "signals",
+    "suppression",
     "types",
+    "windows",
 ]

@@ -101,7 +101,7 @@ def integers_as_wider_ones(m: Match, add: Adder) -> tuple[Value, ...]:
     narrow = m.root.inputs[0].type.dtype
     for wide in _WIDER.get(narrow, ()):
         results = _in(m, add, narrow, wide)
-        if add.takes(results[0]):
+        if add.takes(results[0]) or (wide is DType.I64 and isinstance(m.root.op, Div)):
             return _back(m, add, results)
     m.require(False, "no wider type of integers is taken")
     raise AssertionError

@@ -56,7 +56,15 @@ def to_the_right(node: Node) -> bool:
     return getattr(node.op, "direction", "") == "right"
 
 
-@tflite.emits(ops.BitShift, where=(to_the_right, takes("i8 u8 i16 u16 i32 u32"), broadcasts))
+def never_back(node: Node) -> bool | str:
+    """no element is moved by a negative count."""
+    count = node.inputs[1]
+    if count.type.dtype in (DType.U8, DType.U16, DType.U32):
+        return True
+    return (count.data is not None and bool((count.data >= 0).all())) or "a count may be negative"
+
+
+@tflite.emits(ops.BitShift, where=(to_the_right, never_back, takes("i8 u8 i16 u16 i32 u32"), broadcasts))
 def shift(node: Node, net: Net) -> None:
     """RIGHT_SHIFT."""
     net.add("RIGHT_SHIFT", node.inputs, node.results, "RightShiftOptions")

@@ -40,8 +40,14 @@ def _reducer(name: str):  # type: ignore[no-untyped-def]
     return emit
 
 
+def of_something(node: Node) -> bool | str:
+    """x is not empty, where the extremes of nothing are asked for."""
+    extreme = isinstance(node.op, ops.ReduceMax | ops.ReduceMin)
+    return not extreme or node.inputs[0].type.numel != 0 or "the extreme of nothing is not the same on all delegates"
+
+
 for _op, (_name, _kinds) in _REDUCERS.items():
-    tflite.emits(_op, where=(takes(_kinds), rank_at_most(6)))(_reducer(_name))
+    tflite.emits(_op, where=(takes(_kinds), of_something, rank_at_most(6)))(_reducer(_name))
 
 
 def last_axis(node: Node) -> bool | str:
