@@ -18,7 +18,6 @@ from . import (
     sampling,
     scans,
     signals,
-    suppression,
     windows,
 )
 from .decompose import DECOMPOSITIONS, Legalize, decompose
@@ -46,7 +45,6 @@ __all__ = [
     "sampling",
     "scans",
     "signals",
-    "suppression",
     "types",
     "windows",
 ]

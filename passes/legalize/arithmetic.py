@@ -119,10 +119,11 @@ def powers_for_shift(m: Match, add: Add) -> Value:
     dtype, bits = a.type.dtype, 8 * a.type.dtype.size
     m.require(dtype is not DType.U64, "of another type")
     m.require(m.op(BitShift).direction == "left", "to the right")
-    unsigned = dtype.numpy.kind == "u"
-    m.require(unsigned or (b.data is not None and bool((b.data >= 0).all())), "a count may be negative")
     table = np.array([1 << i for i in range(bits)] + [0], np.uint64).astype(np.int64)
-    count = add(Min(), add(Cast(DType.I64), b), add.constant(np.int64(bits)))
+    count, out = add(Cast(DType.I64), b), add.constant(np.int64(bits))
+    if dtype.numpy.kind == "i":
+        count = add(Where(), add(Less(), count, add.constant(np.int64(0))), out, count)
+    count = add(Min(), count, out)
     product = add(Mul(), add(Cast(DType.I64), a), add(Gather(0), add.constant(table), count))
     return add(Cast(dtype), product)
 

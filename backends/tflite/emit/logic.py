@@ -11,6 +11,7 @@ from mconv.ir import DType, Node, Value, ops
 from ..backend import tflite
 from ..net import Net
 from .conditions import broadcasts, takes
+from .shape import cast as as_type
 from .shape import cast_to
 
 CASTABLE = "f32 f16 f64 i8 u8 i16 u16 i32 u32 i64 bool"
@@ -56,18 +57,22 @@ def to_the_right(node: Node) -> bool:
     return getattr(node.op, "direction", "") == "right"
 
 
-def never_back(node: Node) -> bool | str:
-    """no element is moved by a negative count."""
-    count = node.inputs[1]
-    if count.type.dtype in (DType.U8, DType.U16, DType.U32):
-        return True
-    return (count.data is not None and bool((count.data >= 0).all())) or "a count may be negative"
-
-
-@tflite.emits(ops.BitShift, where=(to_the_right, never_back, takes("i8 u8 i16 u16 i32 u32"), broadcasts))
+@tflite.emits(ops.BitShift, where=(to_the_right, takes("i8 u8 i16 u16 i32 u32"), broadcasts))
 def shift(node: Node, net: Net) -> None:
-    """RIGHT_SHIFT."""
-    net.add("RIGHT_SHIFT", node.inputs, node.results, "RightShiftOptions")
+    """RIGHT_SHIFT; a negative count moves all bits out, as one that is too large."""
+    a, count = node.inputs
+    dtype = count.type.dtype
+    given: Value | int = count
+    if dtype.numpy.kind == "i":
+        below, given = net.scratch(count.type.with_dtype(DType.BOOL), "below"), net.scratch(count, "count")
+        net.add("LESS", [_as_i32(net, count), net.constant(np.array(0, np.int32), "zero")], [below], "LessOptions")
+        bits = net.constant(np.array(8 * dtype.size, dtype.numpy), "bits")
+        net.add("SELECT_V2", [below, bits, count], [given], "SelectV2Options")
+    net.add("RIGHT_SHIFT", [a, given], node.results, "RightShiftOptions")
+
+
+def _as_i32(net: Net, value: Value) -> int:
+    return as_type(net, value, DType.I32)
 
 
 def sized_to_broadcast(node: Node) -> bool | str:
