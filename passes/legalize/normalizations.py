@@ -21,6 +21,7 @@ from mconv.ir.ops import (
     ReduceL1,
     ReduceL2,
     ReduceMean,
+    ReduceSum,
     Reshape,
     RMSNorm,
     Rsqrt,
@@ -132,15 +133,16 @@ def mean_variance_normalize_from_means(m: Match, add: Add) -> Value:
 
 @decompose(LpNormalize)
 def lp_normalize_from_norm(m: Match, add: Add) -> Value:
-    """LpNormalize(x) is x / norm."""
+    """LpNormalize(x) is x / norm; a norm of zero is of zeros only, which any divisor keeps."""
     x, op = m["x"], m.op(LpNormalize)
+    if op.epsilon and op.epsilon_mode == "add" and op.p == 2:
+        total = add(ReduceSum((op.axis,), True), add(Square(), x))
+        return add(Div(), x, add(Sqrt(), add(AddOp(), total, add.constant(op.epsilon, like=x))))
     norm = add((ReduceL1 if op.p == 1 else ReduceL2)((op.axis,), True), x)
-    if op.epsilon:
-        bound = op.epsilon
-        norm = add(Clip(bound, None), norm) if op.epsilon_mode == "max" else add(
-            AddOp(), norm, add.constant(bound, like=x)
-        )  # fmt: skip
-    return add(Div(), x, norm)
+    if op.epsilon and op.epsilon_mode == "add":
+        return add(Div(), x, add(AddOp(), norm, add.constant(op.epsilon, like=x)))
+    least = float(np.finfo(np.float32).tiny)
+    return add(Div(), x, add(Clip(max(op.epsilon, least), None), norm))
 
 
 @decompose(LRN)
