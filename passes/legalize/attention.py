@@ -23,7 +23,7 @@ def _hidden(visible: Array) -> Array:
 
 @decompose(Attention)
 def lowest_for_hidden(m: Match, add: Add) -> Value:
-    """Attention whose computed mask hides by truth values, or besides causally, adds the lowest number to what it hides.
+    """Attention with a computed mask of truth values, or besides a causal one, adds the lowest number where it hides.
 
     Rows of which all is hidden become zeros.
     """

@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from mconv.ir import DType, Value
+from mconv.ir.op import numel
+from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import (
     ArgMax,
     ArgMin,
@@ -40,8 +42,6 @@ from mconv.ir.ops import (
     Trilu,
     Where,
 )
-from mconv.ir.ops import Add as AddOp
-from mconv.ir.op import numel
 
 from ..pattern import Match
 from ..rewrite import Add

@@ -8,8 +8,22 @@ from mconv.ir import DType, Op, Value
 from mconv.ir.interpreter import evaluate
 from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import (
-    Cast, Clip, Conv, ConvInteger, Dequantize, Div, Gather, MatMul, MatMulInteger, Mul, Quantize, Quantized, Reshape,
-    Round, Slice, Sub,
+    Cast,
+    Clip,
+    Conv,
+    ConvInteger,
+    Dequantize,
+    Div,
+    Gather,
+    MatMul,
+    MatMulInteger,
+    Mul,
+    Quantize,
+    Quantized,
+    Reshape,
+    Round,
+    Slice,
+    Sub,
 )  # fmt: skip
 
 from ..pattern import Match

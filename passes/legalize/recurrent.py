@@ -7,9 +7,25 @@ from typing import Any
 import numpy as np
 
 from mconv.ir import DType, Op, Value
-from mconv.ir.ops import GRU, LSTM, RNN, Clip, Concat, Gather, Less, Linear, Mul, Reshape, ReverseSequence, Slice
+from mconv.ir.ops import (
+    GRU,
+    LSTM,
+    RNN,
+    Cast,
+    Clip,
+    Concat,
+    Gather,
+    Less,
+    Linear,
+    Mul,
+    Reshape,
+    ReverseSequence,
+    Slice,
+    Split,
+    Sub,
+    Where,
+)
 from mconv.ir.ops import Add as AddOp
-from mconv.ir.ops import Cast, Split, Sub, Where
 
 from ..pattern import Match
 from ..rewrite import Add
@@ -23,16 +39,17 @@ class _Layer:
 
     def __init__(self, m: Match, add: Add, direction: int) -> None:
         self.m, self.add = m, add
-        self.op: Any = m.root.op
+        op: Any = m.root.op
+        self.op = op
         self.direction = direction
-        self.hidden: int = self.op.hidden_size
-        self.gates: int = self.op.gates
+        self.hidden: int = op.hidden_size
+        self.gates: int = op.gates
         self.w, self.r = self.of("w"), self.of("r")
         rows = self.gates * self.hidden
         bias = self.of("b") if m.has("b") else add.constant(np.zeros(2 * rows, np.float32))
         self.wb, self.rb = add.all(Split(0, (rows, rows)), bias)
-        count = len(self.op.functions)
-        self.functions = self.op.all_activations[direction * count : (direction + 1) * count]
+        count = len(op.functions)
+        self.functions = op.all_activations[direction * count : (direction + 1) * count]
 
     def of(self, name: str) -> Value:
         """This direction's part of an operand whose first axis is the directions'."""
@@ -138,21 +155,19 @@ def _reversed(m: Match, add: Add, value: Value) -> Value:
     return add(ReverseSequence(1, 0), value, lengths)
 
 
-def _run(
-    m: Match, add: Add, layer: _Layer, steps: int, batch: int, turned: bool
-) -> tuple[Value, tuple[Value, ...]]:
+def _run(m: Match, add: Add, layer: _Layer, steps: int, batch: int, turned: bool) -> tuple[Value, tuple[Value, ...]]:
     """y [L, N, H] and the last states of one direction."""
     kind = type(m.root.op)
     sequence = _reversed(m, add, m["x"]) if turned else m["x"]
     ahead = add(Linear(), sequence, layer.w, layer.wb)
-    states = tuple(layer.state(name, batch) for name in _STATES[kind])  # type: ignore[index]
+    states = tuple(layer.state(name, batch) for name in _STATES[kind])
     lengths = m.get("sequence_lens")
     ends = None if lengths is None else add(Reshape((batch, 1)), add(Cast(DType.I32), lengths))
     zeros = add.constant(np.zeros((batch, layer.hidden), np.float32))
     outputs = []
     for time in range(steps):
         now = add(Gather(0), ahead, add.constant(np.int64(time)))
-        new = _STEPS[kind](layer, now, states)  # type: ignore[index]
+        new = _STEPS[kind](layer, now, states)
         shown = new[0]
         if ends is not None:
             going = add(Less(), add.constant(np.full((1, 1), time, np.int32)), ends)

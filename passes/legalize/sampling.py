@@ -14,10 +14,12 @@ from mconv.ir.ops import (
     And,
     Cast,
     Clip,
+    Div,
     Equal,
     Floor,
     Gather,
     Greater,
+    GreaterOrEqual,
     GridSample,
     Less,
     LessOrEqual,
@@ -34,7 +36,6 @@ from mconv.ir.ops import (
     Where,
 )
 from mconv.ir.ops import Add as AddOp
-from mconv.ir.ops import Div, GreaterOrEqual
 
 from ..pattern import Match
 from ..rewrite import Add
@@ -208,7 +209,9 @@ def corners_for_grid_sample(m: Match, add: Add) -> Value:
             place = add(Round(), place)
         axes.append(sampler.taps(sampler.kept(place, size)))
     rows = add(Reshape((n * prod(sizes), c)), add(Transpose((0, 2, 1)), add(Reshape((n, c, prod(sizes))), x)))
-    found = [[(*sampler.inside(at, size), factor) for at, factor in axis] for axis, size in zip(axes, sizes, strict=True)]
+    found = [
+        [(*sampler.inside(at, size), factor) for at, factor in axis] for axis, size in zip(axes, sizes, strict=True)
+    ]
     total: Value | None = None
     for corner in product(*found):
         part = _corner(sampler, rows, corner, sizes, n, points)

@@ -48,7 +48,6 @@ def frames_for_stft(m: Match, add: Add) -> Value:
     signal, op = m["signal"], m.op(STFT)
     result = m.root.result.type
     m.require(signal.type.is_static and result.is_static and op.frame_step is not None, SIZES)
-    batch, _, parts = signal.type.static_shape
     window = m.get("window")
     size = op.frame_length
     if size is None and window is not None and window.type.is_static:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mconv.ir import Value
+from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import (
     ArgMax,
     AveragePool,
@@ -26,7 +27,6 @@ from mconv.ir.ops import (
     Slice,
     Split,
 )
-from mconv.ir.ops import Add as AddOp
 
 from ..canonicalize.movement import reshape_to
 from ..pattern import Match
@@ -189,7 +189,8 @@ def filter_with_gaps(m: Match, add: Add) -> Value:
     sizes = [(k - 1) * d + 1 for k, d in zip(w.shape[2:], op.dilations, strict=True)]
     m.require(w.size // prod(w.shape[2:]) * prod(sizes) <= MAX_DENSE, "the filter would be too large")
     wide = np.zeros((*w.shape[:2], *sizes), w.dtype)
-    wide[(..., *(slice(None, None, d) for d in op.dilations))] = w
+    places: Any = (..., *(slice(None, None, d) for d in op.dilations))
+    wide[places] = w
     return add(op.replace(dilations=(1,) * len(op.dilations)), m["x"], add.constant(wide), m.get("b"))
 
 
@@ -231,4 +232,3 @@ def pad_beyond_reach(m: Match, add: Add) -> Value:
     less = tuple(extra - gap for extra, gap in zip(more, missing, strict=True))
     value = add(op.replace(output_padding=less), m["x"], m["w"])
     return _biased(m, add, add(Pad("constant", (*(0,) * (4 + axes), *missing)), value))
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mconv.ir import DType, Node, TensorType, Value, ops
-from mconv.ir.types import Dim
+from mconv.ir.types import Array, Dim
 
 from ..backend import tflite
 from ..net import Net
@@ -108,7 +108,7 @@ def scatter_nd(node: Node, net: Net) -> None:
     rows = int(np.prod(indices.type.static_shape[:-1]))
     given = from_the_front(net, indices, shape[:depth])
 
-    def step(name: str, a: Value | int, b: np.ndarray, made: tuple[int, ...], stem: str) -> int:  # type: ignore[type-arg]
+    def step(name: str, a: Value | int, b: Array, made: tuple[int, ...], stem: str) -> int:
         result = net.scratch(TensorType(dtype, made), stem)
         options = {"MUL": "MulOptions", "ADD": "AddOptions"}[name]
         net.add(name, [a, net.constant(b, stem)], [result], options, FusedActivationFunction=0)
@@ -203,10 +203,8 @@ def top_k(node: Node, net: Net) -> None:
     """TOPK_V2, its indices as i64."""
     op, x = node.op, node.inputs[0]
     assert isinstance(op, ops.TopK)
-    if op.k is not None:
-        k = net.constant(np.array(op.k, np.int32), "k")
-    else:
-        k = cast(net, node.inputs[1], DType.I32)
+    known = op.k is not None
+    k = net.constant(np.array(op.k, np.int32), "k") if known else cast(net, node.inputs[1], DType.I32)
     values, places = node.results
     narrow = net.scratch(places.type.with_dtype(DType.I32), f"{places.name}_i32")
     net.add("TOPK_V2", [x, k], [values, narrow], "TopKV2Options")

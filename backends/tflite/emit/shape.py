@@ -7,7 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from mconv.ir import DType, Node, TensorType, Value
-from mconv.ir.ops import Concat, Expand, Flatten, Pad, Reshape, Shape, Size, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze
+from mconv.ir.ops import (
+    Concat,
+    Expand,
+    Flatten,
+    Pad,
+    Reshape,
+    Shape,
+    Size,
+    Slice,
+    Split,
+    Squeeze,
+    Tile,
+    Transpose,
+    Unsqueeze,
+)
 from mconv.ir.ops.kernels.movement import python_slice
 from mconv.ir.ops.shape import length
 

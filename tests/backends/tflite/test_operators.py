@@ -22,7 +22,8 @@ SIGNED = np.array([-7, -3, 0, 3, 5, 127], np.int8)
     "op",
     [
         ops.Erf(), ops.Tan(), ops.Atan(), ops.Sinh(), ops.Cosh(), ops.Asinh(), ops.Softplus(), ops.Elu(1.3), ops.Selu(),
-        ops.Celu(0.7), ops.Mish(), ops.Silu(), ops.HardSigmoid(), ops.ThresholdedRelu(0.5) if False else ops.HardSwish(),
+        ops.Celu(0.7), ops.Mish(), ops.Silu(), ops.HardSigmoid(), ops.HardSwish(),
+        ops.ThresholdedRelu(0.5),
         ops.Shrink(bias=0.1, lambd=0.4), ops.Gelu("tanh"), ops.Softsign(), ops.Reciprocal(), ops.IsNaN(), ops.IsInf(),
         ops.Affine(2.0, 1.0), ops.ScaledTanh(1.5, 0.5),
     ],
@@ -118,7 +119,9 @@ def test_suppression_drops_what_overlaps_by_more_than_the_threshold() -> None:
     boxes = np.array([[[0, 0, 2, 2], [0, 1, 2, 3], [0, 0, 1, 1], [5, 5, 6, 6]]], np.float32)
     scores = np.array([[[0.9, 0.8, 0.7, 0.1]]], np.float32)
     for overlap in (0.0, 0.25, 1 / 3, 0.5):
-        same(ops.NonMaxSuppression(), boxes, scores, np.array(10), np.array(overlap, np.float32), np.array(0, np.float32))
+        same(
+            ops.NonMaxSuppression(), boxes, scores, np.array(10), np.array(overlap, np.float32), np.array(0, np.float32)
+        )
 
 
 WINDOWS: dict[str, tuple[Op, tuple[Given, ...]]] = {
