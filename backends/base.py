@@ -82,6 +82,10 @@ class Backend:
     """The largest rank of a tensor inside a net, a leading axis of size one not counted."""
     signed_integers: ClassVar[bool] = False
     """True where kernels for 8-bit integers take signed ones only."""
+    casts_around: ClassVar[bool] = False
+    """True where kernels take few element types, and others have to be cast to those and back."""
+    window_ranks: ClassVar[tuple[int, ...]] = ()
+    """Ranks of what convolutions and pools take; () where any."""
     layout: ClassVar[str] = ""
     """Where the format's spatial operators have their channels: "channels first", "channels last", "" as the IR."""
     code_operator: ClassVar[str] = "MC320"

@@ -36,6 +36,16 @@ class Target(Protocol):
         ...
 
     @property
+    def casts_around(self) -> bool:
+        """True where kernels take few element types, so that others are cast to those and back."""
+        ...
+
+    @property
+    def window_ranks(self) -> tuple[int, ...]:
+        """Ranks of what convolutions and pools take; () where any."""
+        ...
+
+    @property
     def layout(self) -> str:
         """Where spatial operators have their channels: "channels first", "channels last", or "" for either."""
         ...

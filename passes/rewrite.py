@@ -13,7 +13,7 @@ from mconv.ir.op import TypeMismatch
 from mconv.ir.record import Record
 from mconv.ir.verify import compatible
 
-from .base import Context
+from .base import Context, Target
 from .pattern import Match, Pat, Refusal, matches
 
 REWRITES_PER_NODE = 40
@@ -45,6 +45,16 @@ class Add:
         """A constant; of ``like``'s element type where given."""
         array = np.asarray(data, dtype=None if like is None else like.type.dtype.numpy)
         return self.builder.constant(array)
+
+    @property
+    def target(self) -> Target | None:
+        """What the graph is being fitted to."""
+        return self.context.target
+
+    def takes(self, value: Value) -> bool:
+        """True when the target can run the operator that makes ``value`` as it stands."""
+        target = self.context.target
+        return target is not None and (value.producer is None or target.refusal(value.producer) is None)
 
     def accepts_activation(self, op: Op, activation: Op) -> bool:
         """True when the target can run ``activation`` as the epilogue of ``op`` (never while there is no target)."""

@@ -1,8 +1,9 @@
-"""ONNX's own backend node tests through mconv: its reader and interpreter, or its ncnn target, or pnnx for comparison.
+"""ONNX's own backend node tests through mconv: its reader and interpreter, or a target, or pnnx for comparison.
 
     python -m tests.onnx_node_tests --via interpreter      reader and interpreter
     python -m tests.onnx_node_tests --via ncnn --list      converted and run in ncnn, each case listed
     python -m tests.onnx_node_tests --via onnx             converted to ONNX and run in onnxruntime
+    python -m tests.onnx_node_tests --via tflite           converted to TFLite and run in LiteRT
     python -m tests.onnx_node_tests --via pnnx             as ncnn, with pnnx
 
 A case is out of scope when it is about training, `ai.onnx.ml`, sequences, optionals or strings, random numbers, image
@@ -238,6 +239,41 @@ def convert_and_run_onnx(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[
     return [results[name] for name in wanted]
 
 
+def tflite_difference(case: Any, expected: Sequence[Any], found: Sequence[Any]) -> str:
+    """As ``difference``, but a sum that should be zero may keep a millionth of the largest number."""
+    reason = difference(case, expected, found)
+    if not reason or "off by" not in reason:
+        return reason
+    for want, got in zip(expected, found, strict=True):
+        if want.dtype.kind != "f":
+            if not np.array_equal(got, want):
+                return reason
+            continue
+        wide, ours = want.astype(np.float64), got.astype(np.float64)
+        slack = 1e-6 * np.abs(wide[np.isfinite(wide)]).max(initial=0.0)
+        if not np.allclose(ours, wide, rtol=case.rtol, atol=max(slack, case.atol), equal_nan=True):
+            return reason
+    return ""
+
+
+def convert_and_run_tflite(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[Any]:
+    """Convert a model to TFLite with mconv, run that in LiteRT, and give the outputs in the model's order.
+
+    Only the conversion may refuse: what LiteRT refuses afterwards is wrong.
+    """
+    import mconv
+    from mconv import backends
+
+    wanted = [value.name for value in model.graph.output]
+    with tempfile.TemporaryDirectory() as folder:
+        made = mconv.convert(model, target="tflite", output=Path(folder) / "model", verify=False)
+        try:
+            results = backends.get("tflite").run({".tflite": str(made.files[".tflite"])}, feeds, wanted)
+        except MconvError as error:
+            raise RuntimeError(str(error)) from error
+    return [results[name] for name in wanted]
+
+
 PNNX_SUFFIX = {"float32": "f32", "float64": "f64", "float16": "f16", "int32": "i32", "int64": "i64", "uint8": "u8"}
 PNNX_SUFFIX |= {"int8": "i8", "int16": "i16", "bool": "i8"}
 
@@ -303,11 +339,20 @@ class Crash(Exception):
     """A converter falls over."""
 
 
-def _via(convert_and_run: Callable[[onnx.ModelProto, dict[str, Any]], list[Any]]) -> Callable[[Any], Outcome]:
+Difference = Callable[[Any, Sequence[Any], Sequence[Any]], str]
+
+
+def _loosely(case: Any, expected: Sequence[Any], found: Sequence[Any]) -> str:
+    return ncnn_difference(expected, found)
+
+
+def _via(
+    convert_and_run: Callable[[onnx.ModelProto, dict[str, Any]], list[Any]], differ: Difference = _loosely
+) -> Callable[[Any], Outcome]:
     def judged(case: Any) -> Outcome:
         names = [value.name for value in case.model.graph.input]
         for feeds, expected in data_of(case, names):
-            reason = ncnn_difference(expected, convert_and_run(case.model, feeds))
+            reason = differ(case, expected, convert_and_run(case.model, feeds))
             if reason:
                 return Outcome(case.name, "wrong", reason)
         return Outcome(case.name, "passed")
@@ -319,6 +364,7 @@ VIA: dict[str, Callable[[Any], Outcome]] = {
     "interpreter": via_interpreter,
     "ncnn": _via(convert_and_run_ncnn),
     "onnx": _via(convert_and_run_onnx),
+    "tflite": _via(convert_and_run_tflite, tflite_difference),
     "pnnx": _via(convert_and_run_pnnx),
 }
 

@@ -25,6 +25,8 @@ class TfliteBackend(Backend):
     layout: ClassVar[str] = "channels last"
     signed_integers: ClassVar[bool] = True
     max_rank: ClassVar[int] = 6
+    casts_around: ClassVar[bool] = True
+    window_ranks: ClassVar[tuple[int, ...]] = (4, 5)
     code_operator: ClassVar[str] = "MC340"
     code_form: ClassVar[str] = "MC341"
 
@@ -39,7 +41,7 @@ class TfliteBackend(Backend):
         """
         self.check(graph)
         net, subgraph = self.subgraph(graph, fp16)
-        model = Model([subgraph], tuple(v.name for v in graph.inputs), graph.output_names)
+        model = Model(net.subgraphs, tuple(v.name for v in graph.inputs), graph.output_names)
         from .writer import to_bytes
 
         names = {v.name: subgraph.tensors[i].name for v, i in net.tensors.items() if v.data is None}

@@ -24,10 +24,19 @@ class Net:
     ``fp16`` stores weights as 16-bit floats behind a DEQUANTIZE, which runtimes fold into kernels of that width.
     """
 
-    def __init__(self, graph: Graph, quantizations: dict[Value, Quantization], fp16: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        quantizations: dict[Value, Quantization],
+        fp16: bool = False,
+        siblings: list[SubGraph] | None = None,
+    ) -> None:
         self.graph = graph
         self.fp16 = fp16
         self.subgraph = SubGraph(graph.name)
+        self.subgraphs = siblings if siblings is not None else []
+        """All subgraphs of the model, in their order in the file."""
+        self.subgraphs.append(self.subgraph)
         self.notes: list[str] = []
         self.fused: set[Node] = set()
         """Nodes that an earlier node's operation has taken over as its activation."""
@@ -113,6 +122,21 @@ class Net:
             name = f"{stem}_{count}"
         self._names.add(name)
         return name
+
+    def combination(self, name: str | None, dtype: DType) -> int:
+        """The index of a subgraph of two scalars: the operation ``name`` on them, or None for the second."""
+        title = f"{name or 'second'}_{dtype.value}".lower()
+        for index, known in enumerate(self.subgraphs):
+            if known.name == title and index:
+                return index
+        graph = SubGraph(title, [Tensor(side, dtype, ()) for side in ("old", "new")], [], [0, 1], [1])
+        if name is not None:
+            graph.tensors.append(Tensor("both", dtype, ()))
+            version = version_of(name, graph.tensors[:2], graph.tensors[2:], {})
+            graph.operations.append(Operation(name, version, (0, 1), (2,)))
+            graph.outputs = [2]
+        self.subgraphs.append(graph)
+        return len(self.subgraphs) - 1
 
     # Operations -------------------------------------------------------------------------------------------
 

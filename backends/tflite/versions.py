@@ -197,7 +197,8 @@ _RULES: dict[str, tuple[Rule, ...]] = {
 }  # fmt: skip
 
 _ONLY = {
-    "ATAN2": "2.10.0", "BITCAST": "2.13.0", "BITWISE_XOR": "2.13.0", "CEIL": "1.14.0", "CONV_3D": "2.5.0",
+    "ATAN2": "2.10.0", "BITCAST": "2.13.0", "BITWISE_XOR": "2.13.0", "BROADCAST_ARGS": "2.6.0", "CEIL": "1.14.0",
+    "CONV_3D": "2.5.0",
     "CONV_3D_TRANSPOSE": "2.6.0", "COS": "1.14.0", "CUMSUM": "2.4.0", "DENSIFY": "2.2.0", "DILATE": "2.15.0",
     "DYNAMIC_UPDATE_SLICE": "2.9.0", "ELU": "1.14.0", "EXP": "1.7.0", "EXPAND_DIMS": "1.10.0", "FLOOR": "1.9.0",
     "HARD_SWISH": "1.15.0", "IF": "1.15.0", "LOCAL_RESPONSE_NORMALIZATION": "1.5.0", "LOGICAL_AND": "1.11.0",
@@ -206,7 +207,9 @@ _ONLY = {
     "REDUCE_ALL": "2.6.0", "REDUCE_ANY": "1.11.0", "RELU_0_TO_1": "2.10.0", "RELU_N1_TO_1": "1.5.0",
     "RESHAPE": "1.5.0", "REVERSE_SEQUENCE": "1.14.0", "RIGHT_SHIFT": "2.13.0", "ROUND": "1.14.0",
     "SCATTER_ND": "2.1.0", "SHAPE": "1.10.0", "SIN": "1.9.0", "SQUARE": "1.12.0", "SQUEEZE": "1.6.0",
-    "STABLEHLO_AND": "2.17.0", "STABLEHLO_SCATTER": "2.15.0", "STABLEHLO_SHIFT_LEFT": "2.17.0", "UNIQUE": "1.14.0",
+    "STABLEHLO_ADD": "2.16.0", "STABLEHLO_AND": "2.17.0", "STABLEHLO_MAXIMUM": "2.16.0", "STABLEHLO_MINIMUM": "2.16.0",
+    "STABLEHLO_MULTIPLY": "2.16.0", "STABLEHLO_SCATTER": "2.15.0", "STABLEHLO_SHIFT_LEFT": "2.17.0",
+    "UNIQUE": "1.14.0",
     "WHILE": "1.15.0", "ZEROS_LIKE": "1.12.0",
 }  # fmt: skip
 """Operators with one version in the forms that are written, and the runtime that brought it."""

@@ -157,10 +157,13 @@ class _Writer:
         return self._table("Operator", **fields)
 
     def _options(self, name: str, values: Any) -> int:
-        return self._table(name, **{field: self._option(value) for field, value in values.items()})
+        wide = name.startswith("Stablehlo")  # their vectors are of 64-bit numbers
+        return self._table(name, **{field: self._option(value, wide) for field, value in values.items()})
 
-    def _option(self, value: OptionValue) -> OptionValue:
-        return self._integers(value) if isinstance(value, tuple) else value
+    def _option(self, value: OptionValue, wide: bool) -> OptionValue:
+        if not isinstance(value, tuple):
+            return value
+        return int(self.builder.CreateNumpyVector(np.array(value, np.int64))) if wide else self._integers(value)
 
     # What tables are made of ------------------------------------------------------------------------------
 

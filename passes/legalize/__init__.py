@@ -1,6 +1,25 @@
 """Fitting a graph to what a target can express; see ``decompose``."""
 
-from . import activations, attention, movement, normalizations, pooling, products, quantization, rank, reductions
+from . import types  # isort: skip  before all others: 16-bit floats are computed in 32 bits as a whole
+from . import (
+    activations,
+    arithmetic,
+    attention,
+    functions,
+    indexing,
+    movement,
+    normalizations,
+    pooling,
+    products,
+    quantization,
+    rank,
+    recurrent,
+    reductions,
+    sampling,
+    scans,
+    signals,
+    windows,
+)
 from .decompose import DECOMPOSITIONS, Legalize, decompose
 
 LEGALIZE = Legalize()
@@ -10,13 +29,22 @@ __all__ = [
     "LEGALIZE",
     "Legalize",
     "activations",
+    "arithmetic",
     "attention",
     "decompose",
+    "functions",
+    "indexing",
     "movement",
     "normalizations",
     "pooling",
     "products",
     "quantization",
     "rank",
+    "recurrent",
     "reductions",
+    "sampling",
+    "scans",
+    "signals",
+    "types",
+    "windows",
 ]

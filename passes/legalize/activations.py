@@ -9,6 +9,7 @@ import numpy as np
 from mconv.ir import Value
 from mconv.ir.ops import (
     Abs,
+    Affine,
     Celu,
     Clip,
     Div,
@@ -16,8 +17,10 @@ from mconv.ir.ops import (
     Erf,
     Exp,
     Gelu,
+    Greater,
     HardSigmoid,
     HardSwish,
+    Less,
     Log,
     Max,
     Mish,
@@ -38,6 +41,7 @@ from mconv.ir.ops import (
     Sub,
     Tanh,
     ThresholdedRelu,
+    Where,
 )
 from mconv.ir.ops import Add as AddOp
 
@@ -91,6 +95,20 @@ def silu_from_sigmoid(m: Match, add: Add) -> Value:
 
 
 @decompose(Mish)
+def mish_from_exp(m: Match, add: Add) -> Value:
+    """Mish(x) is x n / (n + 2 d), where u = e^-|x|, and n, d are 1 + 2u, u^2 for x >= 0, else u^2 + 2u, 1."""
+    x = m["x"]
+    m.require(add.target is not None and add.target.casts_around, "the target has no Where on all types")
+    u = add(Exp(), add(Neg(), add(Abs(), x)))
+    square, twice = add(Mul(), u, u), add(AddOp(), u, u)
+    negative = add(Less(), x, _number(add, x, 0))
+    one = _number(add, x, 1)
+    top = add(AddOp(), twice, add(Where(), negative, square, one))
+    rest = add(Where(), negative, one, square)
+    return add(Mul(), x, add(Div(), top, add(AddOp(), top, add(AddOp(), rest, rest))))
+
+
+@decompose(Mish)
 def mish_from_softplus(m: Match, add: Add) -> Value:
     """Mish(x) is x tanh(Softplus(x))."""
     return add(Mul(), m["x"], add(Tanh(), add(Softplus(), m["x"])))
@@ -109,6 +127,24 @@ def softsign_from_abs(m: Match, add: Add) -> Value:
     """Softsign(x) is x / (1 + |x|)."""
     x = m["x"]
     return add(Div(), x, add(AddOp(), add(Abs(), x), _number(add, x, 1)))
+
+
+@decompose(Elu)
+def elu_from_unit_elu(m: Match, add: Add) -> Value:
+    """Elu(x) is Max(x, 0) + alpha times the Elu with alpha 1 of Min(x, 0)."""
+    x = m["x"]
+    low = add(Elu(1.0), add(Clip(None, 0.0), x))
+    m.require(m.op(Elu).alpha != 1 and add.takes(low), "the target has no such Elu")
+    return add(AddOp(), add(Relu(), x), add(Mul(), low, _number(add, x, m.op(Elu).alpha)))
+
+
+@decompose(Celu)
+def celu_from_unit_elu(m: Match, add: Add) -> Value:
+    """Celu(x) is Max(x, 0) + alpha times the Elu of Min(x, 0) / alpha."""
+    x, alpha = m["x"], m.op(Celu).alpha
+    low = add(Elu(1.0), add(Mul(), add(Clip(None, 0.0), x), _number(add, x, 1 / alpha)))
+    m.require(add.takes(low), "the target has no such Elu")
+    return add(AddOp(), add(Relu(), x), add(Mul(), low, _number(add, x, alpha)))
 
 
 @decompose(Elu)
@@ -152,6 +188,23 @@ def shrink_from_relu(m: Match, add: Add) -> Value:
     return add(Sub(), high, low)
 
 
+@decompose(Shrink)
+def where_for_shrink(m: Match, add: Add) -> Value:
+    """Shrink(x) is x + bias below -lambd, x - bias above lambd, else zero."""
+    x, op = m["x"], m.op(Shrink)
+    m.require(add.target is not None and add.target.casts_around, "the target has no Where on all types")
+    zero = _number(add, x, 0)
+    low = add(Where(), add(Less(), x, _number(add, x, -op.lambd)), add(AddOp(), x, _number(add, x, op.bias)), zero)
+    return add(Where(), add(Greater(), x, _number(add, x, op.lambd)), add(Sub(), x, _number(add, x, op.bias)), low)
+
+
+@decompose(Affine)
+def line_for_affine(m: Match, add: Add) -> Value:
+    """Affine(x) is alpha x + beta."""
+    x, op = m["x"], m.op(Affine)
+    return add(AddOp(), add(Mul(), x, _number(add, x, op.alpha)), _number(add, x, op.beta))
+
+
 @decompose(Square)
 def square_from_product(m: Match, add: Add) -> Value:
     """Square(x) is x x."""
@@ -175,3 +228,12 @@ def thresholded_relu_at_zero(m: Match, add: Add) -> Value:
     """ThresholdedRelu(x) with threshold zero is Relu(x)."""
     m.require(m.op(ThresholdedRelu).alpha == 0, "the threshold is not zero")
     return add(Relu(), m["x"])
+
+
+@decompose(ThresholdedRelu)
+def where_for_thresholded_relu(m: Match, add: Add) -> Value:
+    """ThresholdedRelu(x) is x above the threshold, else zero."""
+    x = m["x"]
+    m.require(add.target is not None and add.target.casts_around, "the target has no Where on all types")
+    above = add(Greater(), x, _number(add, x, m.op(ThresholdedRelu).alpha))
+    return add(Where(), above, x, _number(add, x, 0))

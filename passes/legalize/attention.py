@@ -8,7 +8,7 @@ import numpy as np
 
 from mconv.ir import Array, DType, Value
 from mconv.ir.ops import Add as AddOp
-from mconv.ir.ops import Attention, Gather, MatMul, Mul, Softmax, Tanh, Transpose
+from mconv.ir.ops import And, Attention, Equal, Gather, MatMul, Mul, Not, ReduceMax, Softmax, Tanh, Transpose, Where
 
 from ..pattern import Match
 from ..recognize.attention import hides_a_row
@@ -19,6 +19,33 @@ from .decompose import decompose
 def _hidden(visible: Array) -> Array:
     """The mask that is added: nothing where a score is seen, minus infinity where it is not."""
     return np.where(visible, np.float32(0), np.float32(-np.inf)).astype(np.float32)
+
+
+@decompose(Attention)
+def lowest_for_hidden(m: Match, add: Add) -> Value:
+    """Attention with a computed mask of truth values, or besides a causal one, adds the lowest number where it hides.
+
+    Rows of which all is hidden become zeros.
+    """
+    op, mask = m.op(Attention), m.get("mask")
+    m.require(add.target is not None and add.target.casts_around, "the target has no Where on all types")
+    m.require(mask is not None and mask.data is None, "the mask is known, or there is none")
+    assert mask is not None
+    of_truth = mask.type.dtype is DType.BOOL
+    m.require(of_truth or op.causal, "a mask of numbers")
+    rows, columns = m["q"].type.shape[2], m["k"].type.shape[2]
+    m.require(isinstance(rows, int) and isinstance(columns, int), "lengths are known only at run time")
+    m.require(mask.type.shape[-1:] == (columns,) and mask.type.rank > 1, "the mask has fewer columns or one axis")
+    m.require(m["q"].type.dtype is DType.F32, "not of 32-bit floats")
+    seen = mask if of_truth else add(Not(), add(Equal(), mask, add.constant(-np.inf, like=mask)))
+    if op.causal:
+        seen = add(And(), seen, add.constant(np.tril(np.ones((int(str(rows)), int(str(columns))), bool))))
+    q = m["q"]
+    lowest = add.constant(np.finfo(np.float32).min, like=q)
+    bias = add(Where(), seen, add.constant(0.0, like=q) if of_truth else mask, lowest)
+    made = add(op.replace(causal=False), q, m["k"], m["v"], bias)
+    some = add(ReduceMax((seen.type.rank - 1,), True), seen)
+    return add(Where(), some, made, add.constant(0.0, like=q))
 
 
 @decompose(Attention)

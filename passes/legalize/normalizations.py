@@ -21,9 +21,11 @@ from mconv.ir.ops import (
     ReduceL1,
     ReduceL2,
     ReduceMean,
+    ReduceSum,
     Reshape,
     RMSNorm,
     Rsqrt,
+    Sqrt,
     Square,
     Sub,
 )
@@ -108,6 +110,17 @@ def batch_norm_from_affine(m: Match, add: Add) -> Value:
     return _with_affine(add, x, *parts)
 
 
+@decompose(BatchNorm)
+def batch_norm_from_root(m: Match, add: Add) -> Value:
+    """BatchNorm(x) with computed statistics is (x - mean) gamma / sqrt(variance + epsilon) + beta."""
+    x = m["x"]
+    axis = min(1, x.type.rank - 1)
+    shape = tuple(-1 if i == axis else 1 for i in range(x.type.rank))
+    gamma, beta, mean, var = (add(Reshape(shape), m[name]) for name in ("gamma", "beta", "mean", "var"))
+    root = add(Sqrt(), add(AddOp(), var, add.constant(m.op(BatchNorm).epsilon, like=var)))
+    return add(AddOp(), add(Mul(), add(Sub(), x, mean), add(Div(), gamma, root)), beta)
+
+
 @decompose(MeanVarianceNormalize)
 def mean_variance_normalize_from_means(m: Match, add: Add) -> Value:
     """MeanVarianceNormalize(x) is (x - mean) / (sqrt(variance) + epsilon)."""
@@ -120,15 +133,16 @@ def mean_variance_normalize_from_means(m: Match, add: Add) -> Value:
 
 @decompose(LpNormalize)
 def lp_normalize_from_norm(m: Match, add: Add) -> Value:
-    """LpNormalize(x) is x / norm."""
+    """LpNormalize(x) is x / norm; a norm of zero is of zeros only, which any divisor keeps."""
     x, op = m["x"], m.op(LpNormalize)
+    if op.epsilon and op.epsilon_mode == "add" and op.p == 2:
+        total = add(ReduceSum((op.axis,), True), add(Square(), x))
+        return add(Div(), x, add(Sqrt(), add(AddOp(), total, add.constant(op.epsilon, like=x))))
     norm = add((ReduceL1 if op.p == 1 else ReduceL2)((op.axis,), True), x)
-    if op.epsilon:
-        bound = op.epsilon
-        norm = add(Clip(bound, None), norm) if op.epsilon_mode == "max" else add(
-            AddOp(), norm, add.constant(bound, like=x)
-        )  # fmt: skip
-    return add(Div(), x, norm)
+    if op.epsilon and op.epsilon_mode == "add":
+        return add(Div(), x, add(AddOp(), norm, add.constant(op.epsilon, like=x)))
+    least = float(np.finfo(np.float32).tiny)
+    return add(Div(), x, add(Clip(max(op.epsilon, least), None), norm))
 
 
 @decompose(LRN)

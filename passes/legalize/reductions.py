@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mconv.ir import Value
@@ -47,48 +49,52 @@ KINDS = (
 UNKNOWN_AXES = "the axes are known only at run time"
 
 
+def _reduced(m: Match, add: Add, kind: Any, x: Value, keepdims: bool | None = None) -> Value:
+    """``kind`` of x over the axes of the node, known or not."""
+    op: Any = m.root.op
+    axes = m.get("axes")
+    operands = (x,) if axes is None else (x, axes)
+    return add(kind(op.axes, op.keepdims if keepdims is None else keepdims), *operands)
+
+
 @decompose(ReduceL1)
 def l1_from_sum(m: Match, add: Add) -> Value:
     """ReduceL1(x) is the sum of |x|."""
-    op = m.op(ReduceL1)
-    m.require(op.axes is not None, UNKNOWN_AXES)
-    return add(ReduceSum(op.axes, op.keepdims), add(Abs(), m["x"]))
+    return _reduced(m, add, ReduceSum, add(Abs(), m["x"]))
 
 
 @decompose(ReduceL2)
 def l2_from_sum_of_squares(m: Match, add: Add) -> Value:
     """ReduceL2(x) is the root of the sum of squares."""
-    op = m.op(ReduceL2)
-    m.require(op.axes is not None, UNKNOWN_AXES)
     m.require(m["x"].type.dtype.is_float, "not of floating point")
-    return add(Sqrt(), add(ReduceSum(op.axes, op.keepdims), add(Square(), m["x"])))
+    return add(Sqrt(), _reduced(m, add, ReduceSum, add(Square(), m["x"])))
 
 
 @decompose(ReduceSumSquare)
 def sum_of_squares_from_sum(m: Match, add: Add) -> Value:
     """ReduceSumSquare(x) is the sum of squares."""
-    op = m.op(ReduceSumSquare)
-    m.require(op.axes is not None, UNKNOWN_AXES)
-    return add(ReduceSum(op.axes, op.keepdims), add(Square(), m["x"]))
+    return _reduced(m, add, ReduceSum, add(Square(), m["x"]))
 
 
 @decompose(ReduceLogSum)
 def log_sum_from_sum(m: Match, add: Add) -> Value:
     """ReduceLogSum(x) is the logarithm of the sum."""
-    op = m.op(ReduceLogSum)
-    m.require(op.axes is not None, UNKNOWN_AXES)
-    return add(Log(), add(ReduceSum(op.axes, op.keepdims), m["x"]))
+    return add(Log(), _reduced(m, add, ReduceSum, m["x"]))
 
 
 @decompose(ReduceLogSumExp)
 def log_sum_exp_from_max(m: Match, add: Add) -> Value:
     """ReduceLogSumExp(x) is max + log(sum(exp(x - max)))."""
     x, op = m["x"], m.op(ReduceLogSumExp)
-    m.require(op.axes, "the axes are known only at run time, or there are none")
-    top = add(ReduceMax(op.axes, True), x)
-    logs = add(Log(), add(ReduceSum(op.axes, True), add(Exp(), add(Sub(), x, top))))
+    m.require(op.axes is None or op.axes, "there are no axes")
+    top = _reduced(m, add, ReduceMax, x, True)
+    logs = add(Log(), _reduced(m, add, ReduceSum, add(Exp(), add(Sub(), x, top)), True))
     result = add(AddOp(), logs, top)
-    return result if op.keepdims else add(reshape_to(result.type, m.root.result.type.shape), result)
+    if op.keepdims:
+        return result
+    if op.axes is None:
+        return _reduced(m, add, ReduceMax, result)
+    return add(reshape_to(result.type, m.root.result.type.shape), result)
 
 
 @decompose(ReduceMean)

@@ -73,6 +73,8 @@ class Refusing:
     max_rank = 4
     layout = ""
     signed_integers = False
+    casts_around = False
+    window_ranks: tuple[int, ...] = ()
 
     def __init__(
         self, *ops: type[Op], activations: Sequence[type[Op]] = (), when: Callable[[Node], bool] | None = None

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from . import activation, conv, elementwise, integer, linear, pool, quantization, reduction, shape, spatial
+from . import (
+    activation,
+    conv,
+    detection,
+    elementwise,
+    index,
+    integer,
+    linear,
+    logic,
+    pool,
+    quantization,
+    reduction,
+    shape,
+    spatial,
+)
 
 __all__ = [
     "activation",
     "conv",
+    "detection",
     "elementwise",
+    "index",
     "integer",
     "linear",
+    "logic",
     "pool",
     "quantization",
     "reduction",

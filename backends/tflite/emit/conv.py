@@ -17,7 +17,7 @@ from ..backend import tflite
 from ..fused import FUSED
 from ..net import Net
 from .activation import carried
-from .conditions import constant, floats, rank, static
+from .conditions import floats, rank, static
 from .window import VALID, padded, padding_of, spatial
 
 
@@ -55,35 +55,56 @@ def _dilations(op: Any) -> dict[str, int]:
     return dict(zip(names, op.dilations, strict=True))
 
 
-@tflite.emits(Conv, where=(floats, rank(4, 5), constant("w", "b"), positive_pads, groups_known), activation=FUSED)
+def filter_sizes_known(node: Node) -> bool:
+    """the sizes of the filters are known."""
+    return node.inputs[1].type.is_static
+
+
+@tflite.emits(Conv, where=(floats, rank(4, 5), filter_sizes_known, positive_pads, groups_known), activation=FUSED)
 def convolution(node: Node, net: Net) -> None:
     """CONV_2D (with groups: its filters are as narrow as a group), DEPTHWISE_CONV_2D, CONV_3D."""
-    op, x, w = node.op, node.inputs[0], node.inputs[1].constant
+    op, x, w = node.op, node.inputs[0], node.inputs[1]
     assert isinstance(op, Conv)
+    shape = w.type.static_shape
     sizes, places = spatial(node)
-    padding = padding_of(sizes, places, w.shape[2:], op.strides, op.pads, op.dilations)
+    padding = padding_of(sizes, places, shape[2:], op.strides, op.pads, op.dilations)
     source: Value | int = x if padding is not None else padded(net, x, op.pads)
     result, activation = carried(node, net)
-    name, options, turned, _ = filters(op, w)
-    weight = net.constant(turned, node.inputs[1].name)
-    values = convolution_options(op, w, VALID if padding is None else padding, activation)
+    name, options, perm, _ = layout_of(op, shape)
+    weight = turned(net, w, perm)
+    values = convolution_options(op, shape, VALID if padding is None else padding, activation)
     net.add(name, [source, weight, _bias(node, net)], [result], options, **values)
 
 
+def layout_of(op: Conv, shape: tuple[int, ...]) -> tuple[str, str, tuple[int, ...], int]:
+    """The builtin operator, its options table, the order of axes of its filters, and the axis along which they lie."""
+    if len(shape) == 5:
+        return "CONV_3D", "Conv3DOptions", (2, 3, 4, 1, 0), 4
+    if op.groups > 1 and shape[1] == 1:
+        return "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", (1, 2, 3, 0), 3
+    return "CONV_2D", "Conv2DOptions", (0, 2, 3, 1), 0
+
+
 def filters(op: Conv, w: Array) -> tuple[str, str, Array, int]:
-    """The builtin operator, its options table, the filters in its layout, and the axis along which they lie."""
-    if w.ndim == 5:
-        return "CONV_3D", "Conv3DOptions", w.transpose(2, 3, 4, 1, 0), 4
-    if op.groups > 1 and w.shape[1] == 1:
-        return "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", w.transpose(1, 2, 3, 0), 3
-    return "CONV_2D", "Conv2DOptions", w.transpose(0, 2, 3, 1), 0
+    """As ``layout_of``, with the filters themselves in their new order."""
+    name, options, perm, axis = layout_of(op, w.shape)
+    return name, options, w.transpose(perm), axis
 
 
-def convolution_options(op: Conv, w: Array, padding: int, activation: int) -> dict[str, Any]:
+def turned(net: Net, w: Value, perm: tuple[int, ...]) -> int:
+    """The tensor of the filters in another order of axes: a constant, or a TRANSPOSE of computed ones."""
+    if w.data is not None:
+        return net.constant(w.data.transpose(perm), w.name)
+    result = net.scratch(w.type.with_shape(w.type.shape[p] for p in perm), f"{w.name}_turned")
+    net.add("TRANSPOSE", [w, net.integers(perm, "perm")], [result], "TransposeOptions")
+    return result
+
+
+def convolution_options(op: Conv, shape: tuple[int, ...], padding: int, activation: int) -> dict[str, Any]:
     """The fields of the options table; filters of depthwise convolutions lie in groups of DepthMultiplier."""
     values: dict[str, Any] = {"Padding": padding, "FusedActivationFunction": activation}
-    if op.groups > 1 and w.shape[1] == 1:
-        values["DepthMultiplier"] = w.shape[0] // op.groups
+    if op.groups > 1 and shape[1] == 1:
+        values["DepthMultiplier"] = shape[0] // op.groups
     return {**values, **_strides(op), **_dilations(op)}
 
 
@@ -107,28 +128,34 @@ def within_reach(node: Node) -> bool | str:
 
 @tflite.emits(
     ConvTranspose,
-    where=(floats, rank(4), constant("w", "b"), static, positive_pads, one_group, not_dilated, within_reach),
+    where=(floats, rank(4, 5), filter_sizes_known, static, positive_pads, one_group, not_dilated, within_reach),
     activation=FUSED,
 )
 def transposed_convolution(node: Node, net: Net) -> None:
-    """TRANSPOSE_CONV without padding, and a SLICE of it where there is some."""
-    op, x, w = node.op, node.inputs[0], node.inputs[1].constant
+    """TRANSPOSE_CONV or CONV_3D_TRANSPOSE without padding, and a SLICE of it where there is some."""
+    op, x, w = node.op, node.inputs[0], node.inputs[1]
     assert isinstance(op, ConvTranspose)
     batch, *sizes, _ = x.type.static_shape
-    whole = [(size - 1) * stride + k for size, stride, k in zip(sizes, op.strides, w.shape[2:], strict=True)]
-    shape = (batch, *whole, w.shape[1])
-    weight = net.constant(w.transpose(1, 2, 3, 0), node.inputs[1].name)
+    kernel = w.type.static_shape[2:]
+    whole = [(size - 1) * stride + k for size, stride, k in zip(sizes, op.strides, kernel, strict=True)]
+    shape = (batch, *whole, w.type.static_shape[1])
     result, activation = carried(node, net)
     exact = shape == node.result.type.static_shape
     made = net.tensor(result) if exact else net.scratch(TensorType(x.type.dtype, shape), f"{result.name}_whole")
+    kind, options, perm = "TRANSPOSE_CONV", "TransposeConvOptions", (1, 2, 3, 0)
+    gaps: dict[str, int] = {}
+    if len(sizes) == 3:
+        kind, options, perm = "CONV_3D_TRANSPOSE", "Conv3DOptions", (2, 3, 4, 1, 0)  # type: ignore[assignment]
+        gaps = _dilations(op)
     net.add(
-        "TRANSPOSE_CONV",
-        [net.integers(shape, "output_shape"), weight, x, _bias(node, net)],
+        kind,
+        [net.integers(shape, "output_shape"), turned(net, w, perm), x, _bias(node, net)],
         [made],
-        "TransposeConvOptions",
+        options,
         Padding=VALID,
         FusedActivationFunction=activation,
         **_strides(op),
+        **gaps,
     )
     if not exact:
         begins = net.integers((0, *op.pads[: len(whole)], 0), "begin")

@@ -49,7 +49,6 @@ BINARY: dict[type[Op], _Kernel] = {
     ops.Mul: _Kernel("MUL", "f32 i16 i32 u32 i64", "MulOptions", fuses=True),
     ops.Max: _Kernel("MAXIMUM", "f32 i8 u8 i16 i32 i64", "MaximumMinimumOptions"),
     ops.Min: _Kernel("MINIMUM", "f32 i8 u8 i16 i32 i64", "MaximumMinimumOptions"),
-    ops.Pow: _Kernel("POW", "f32", "PowOptions"),
     ops.Equal: _Kernel("EQUAL", "f32 i16 i32 i64 bool", "EqualOptions"),
     ops.Greater: _Kernel("GREATER", "f32 i16 i32 i64", "GreaterOptions"),
     ops.GreaterOrEqual: _Kernel("GREATER_EQUAL", "f32 i16 i32 i64", "GreaterEqualOptions"),
@@ -91,10 +90,10 @@ def _fusing(kernel: _Kernel):  # type: ignore[no-untyped-def]
 _register()
 
 
-@tflite.emits(ops.Div, where=(takes("f32"), broadcasts))
+@tflite.emits(ops.Div, where=(takes("f32 i32"), broadcasts))
 def div(node: Node, net: Net) -> None:
-    """DIV (of floats: integers would be divided otherwise than by ONNX's rule)."""
-    result, activation = carried(node, net)
+    """DIV."""
+    result, activation = carried(node, net) if node.result.type.dtype.is_float else (node.result, 0)
     net.add("DIV", node.inputs, [result], "DivOptions", FusedActivationFunction=activation)
 
 
@@ -102,3 +101,14 @@ def div(node: Node, net: Net) -> None:
 def identity(node: Node, net: Net) -> None:
     """The same tensor."""
     net.alias(node.result, node.inputs[0])
+
+
+def one_type(node: Node) -> bool:
+    """both operands have one element type."""
+    return node.inputs[0].type.dtype is node.inputs[1].type.dtype
+
+
+@tflite.emits(ops.Pow, where=(takes("f32 i32"), one_type, broadcasts))
+def power(node: Node, net: Net) -> None:
+    """POW; a negative exponent of integers is an error when the model runs."""
+    net.add("POW", node.inputs, node.results, "PowOptions")

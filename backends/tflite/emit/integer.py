@@ -164,7 +164,7 @@ def convolution(pieces: Parts, net: Net) -> None:
     source: Value | int = x.value if padding is not None else padded(net, x.value, inner.pads)
     name, options, turned, axis = filters(inner, w)
     stored = net.constant(turned, weight.value.name, _along(weight.quantization, axis))
-    values = convolution_options(inner, w, VALID if padding is None else padding, fused_code(inner.activation))
+    values = convolution_options(inner, w.shape, VALID if padding is None else padding, fused_code(inner.activation))
     net.add(name, [source, stored, _bias(pieces, net, w.shape[0])], [pieces.result.value], options, **values)
 
 

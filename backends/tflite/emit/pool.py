@@ -44,7 +44,7 @@ def sized_or_unpadded(node: Node) -> bool | str:
     return known or "it pads, and the sizes are known only at run time"
 
 
-@tflite.emits(MaxPool, where=(takes("f32 i8 i16"), rank(4), not_dilated, positive_pads, sized_or_unpadded))
+@tflite.emits(MaxPool, where=(takes("f32 i8 u8 i16"), rank(4), not_dilated, positive_pads, sized_or_unpadded))
 def max_pool(node: Node, net: Net) -> None:
     """MAX_POOL_2D; pads that its two kinds cannot say go before it, as the least number or as zeros if none is less."""
     op, x = node.op, node.inputs[0]
