@@ -20,12 +20,16 @@ HEAD = 4096
 
 
 class Format(Record):
-    """One format: how to recognise it from the first bytes and the path, and how to load it."""
+    """One format: how to recognise it from the first bytes and the path, and how to load it.
+
+    ``channels_last``: its spatial operators have their channels last; the reader puts transposes around them.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes, Path], bool]
     load: Callable[..., Graph]
+    channels_last: bool = False
 
 
 def load(
@@ -105,8 +109,6 @@ def _described(head: bytes) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
-    if head[4:8] == b"TFL3":
-        return "a TFLite model"
     printable = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
     return "a text file" if printable > 0.95 * len(head) else "of a format that is not known"
 
@@ -123,9 +125,13 @@ def _sniff_ncnn(head: bytes, path: Path) -> bool:
     return head.lstrip().startswith((b"7767517", _NCNN_BINARY)) or (path.suffix == ".param" and _is_text(head))
 
 
+def _sniff_tflite(head: bytes, path: Path) -> bool:
+    return head[4:8] == b"TFL3"
+
+
 def _sniff_onnx(head: bytes, path: Path) -> bool:
     """A ModelProto begins, in every writer that is known, with ir_version, a small number in field 1."""
-    if any(head.startswith(magic) for magic, _ in _MAGIC) or head[4:8] == b"TFL3":
+    if any(head.startswith(magic) for magic, _ in _MAGIC):
         return False
     begins = len(head) > 2 and head[0] == 0x08 and head[1] < 0x20
     return begins or (path.suffix == ".onnx" and not (_is_text(head) and len(head) > 16))
@@ -139,6 +145,10 @@ def _load_ncnn(path: Path, **options: Any) -> Graph:
     return _graph("ncnn", path, **{name: value for name, value in options.items() if value})
 
 
+def _load_tflite(path: Path, **options: Any) -> Graph:
+    return _graph("tflite", path, **options)
+
+
 def _graph(name: str, source: Any, **options: Any) -> Graph:
     """What the reader of format ``name`` makes of the source; readers are imported when first used."""
     reader = importlib.import_module(f"mconv.frontends.{name}.reader")
@@ -148,6 +158,7 @@ def _graph(name: str, source: Any, **options: Any) -> Graph:
 
 FORMATS: tuple[Format, ...] = (
     Format("ncnn", (".param", ".bin"), _sniff_ncnn, _load_ncnn),
+    Format("tflite", (".tflite",), _sniff_tflite, _load_tflite, channels_last=True),
     Format("onnx", (".onnx",), _sniff_onnx, _load_onnx),
 )
 """The formats that are read, in the order in which they are tried."""

@@ -137,6 +137,8 @@ class Graph:
         self._counter = 0
         self._suffixes: dict[tuple[bool, str], int] = {}
         self._sorted: tuple[Node, ...] | None = None
+        self.notes: list[str] = []
+        """What the person should know of how the source was read."""
 
     # Reading ---------------------------------------------------------------------------------------------
 
@@ -359,6 +361,7 @@ class Graph:
         clone._outputs = [(name, twin[id(value)]) for name, value in self._outputs]
         clone._counter = self._counter
         clone._suffixes = dict(self._suffixes)
+        clone.notes = list(self.notes)
         return clone
 
     # Inside ----------------------------------------------------------------------------------------------

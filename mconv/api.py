@@ -80,7 +80,7 @@ def load(
     options = stages.Options("", input_shapes=input_shapes or {}, dims=dims or {}, simplify=simplify)
     graph = stages.read(model, options)
     if optimize:
-        stages.rewrite(graph, Context())
+        stages.rewrite(graph, Context(), channels_last=stages.is_channels_last(model))
     return graph
 
 

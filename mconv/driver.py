@@ -12,7 +12,7 @@ from .backends.files import write_all
 from .ir import Graph, MismatchError, Problem, UsageError
 from .passes import pipeline
 from .report import Result, Step, Verification, transposes_left
-from .stages import Options, bind_batch, context_for, read, rewrite
+from .stages import Options, bind_batch, context_for, is_channels_last, read, rewrite
 
 
 def convert(source: Any, options: Options) -> Result:
@@ -21,10 +21,17 @@ def convert(source: Any, options: Options) -> Result:
     paths = _paths(source, options, backend)
     options.progress("reading")
     graph, notes = bind_batch(read(source, options), options, backend)
+    notes = [*graph.notes, *notes]
     nodes_read = len(graph)
     options.progress("rewriting")
     context = context_for(backend, options)
-    steps = rewrite(graph, context, check=options.check_passes, after=_checker(graph, options))
+    steps = rewrite(
+        graph,
+        context,
+        channels_last=is_channels_last(source),
+        check=options.check_passes,
+        after=_checker(graph, options),
+    )
     options.progress("emitting")
     artifact = backend.emit(graph, fp16=options.fp16, name=_stem(source))
     verification = Verification(None, reason="not asked for")

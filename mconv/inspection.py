@@ -51,7 +51,7 @@ def load(
     if backend is not None:
         graph, _ = stages.bind_batch(graph, options, backend)
     context = stages.context_for(backend, options)
-    stages.rewrite(graph, context)
+    stages.rewrite(graph, context, channels_last=stages.is_channels_last(model))
     return graph, context.layout.reasons if backend is not None and backend.layout else None
 
 

@@ -48,6 +48,11 @@ def read(source: Any, options: Options) -> Graph:
     )  # fmt: skip
 
 
+def is_channels_last(source: Any) -> bool:
+    """Whether the source's format has the channels of spatial operators last."""
+    return isinstance(source, str | Path) and frontends.format_of(Path(source)).channels_last
+
+
 def bind_batch(graph: Graph, options: Options, backend: Backend) -> tuple[Graph, list[str]]:
     """The graph with a symbolic batch (axis 0 of inputs) set to one where the target has no batch axis."""
     if not backend.batchless:
@@ -84,11 +89,19 @@ def rewrite(
     graph: Graph,
     context: Context,
     *,
+    channels_last: bool = False,
     check: bool = False,
     after: Callable[[pipeline.Step, Graph], None] | None = None,
 ) -> list[pipeline.Step]:
-    """Run the passes for the context's target; with ``check`` the graph's rules are verified after each."""
+    """Run the passes for the context's target; with ``check`` the graph's rules are verified after each.
+
+    ``channels_last`` says that the source has them last; whatever the target, they are brought first before all else.
+    """
+    steps: list[pipeline.Step] = []
+    if channels_last:  # without the target: it may ask for another layout, and tells why what is left is left
+        first = Context(trace=context.trace, applied=context.applied)
+        steps += pipeline.run(pipeline.turn(), graph, first, check=check, after=after)
     passes: pipeline.Pipeline = [pipeline.simplify()]
     if context.target is not None:
         passes = [*passes, pipeline.prepare(context.target)]
-    return pipeline.run(passes, graph, context, check=check, after=after)
+    return steps + pipeline.run(passes, graph, context, check=check, after=after)

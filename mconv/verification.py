@@ -20,12 +20,14 @@ from .ir.interpreter import run as interpret
 from .passes import pipeline
 from .passes.base import Context
 from .report import Blame, Comparison, Verification
-from .stages import Options, bind_batch, read, rewrite
+from .stages import Options, bind_batch, is_channels_last, read, rewrite
 
 RTOL = 1e-3
 RTOL_FP16 = 2e-2
 """Relative errors allowed by default; weights stored as 16-bit floats carry 11 bits each."""
 PASS_RTOL = 1e-3
+NAMED = ("onnx", "tflite")
+"""Formats whose inner values keep their names when they are read."""
 
 
 def verify_conversion(
@@ -185,11 +187,11 @@ def find_blame(
     values = _all_values(first, feeds)
     with source_model(source) as model:
         wanted = [v.name for node in first.nodes for v in node.results]
-        found = runner.run([(model, feeds, wanted)])[0] if model.format == "onnx" else {}
+        found = runner.run([(model, feeds, wanted)])[0] if model.format in NAMED else {}
     if isinstance(found, dict) and (blame := _first_difference(first, found, values, rtol, "reading")):
         return blame
     watcher = PassWatcher(first, feeds, values, rtol)
-    rewrite(first, Context(target=target), after=watcher)
+    rewrite(first, Context(target=target), channels_last=is_channels_last(source), after=watcher)
     if watcher.blame is not None:
         return watcher.blame
     if blame := _blame_writing(graph, artifact, written, feed_maker.turned(feeds, ends), rtol):

@@ -13,12 +13,19 @@ from .canonicalize import CANONICALIZE, JoinSlices
 from .fold import FoldConstants, MergeEqual, RemoveDead
 from .fuse import FUSE, FUSE_ACTIVATIONS
 from .fuse.shuffle import DISSOLVE_SHUFFLES
-from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT
+from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT, SolveLayout
 from .legalize import LEGALIZE
 from .quantize import QUANTIZE, SIGN_INTEGERS, feeds_integers
-from .recognize import RECOGNIZE
+from .recognize import DILATIONS, RECOGNIZE
 
 Pipeline = Sequence["Pass | Pipeline"]
+
+
+def turn() -> Pipeline:
+    """Passes for a source whose channels are last: the transposes that its reader wrote around operators go away."""
+    fold = FoldConstants(keep=feeds_integers)
+    solve = SolveLayout("bring channels first", "channels first")
+    return [fold, DILATIONS, solve, fold, MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
 
 
 def simplify() -> Pipeline:

@@ -10,8 +10,9 @@ from mconv.ir import Builder, Graph, Origin, Problem, TensorType, Value
 from mconv.ir.errors import MconvError, UnreadableError, UnsupportedError, UsageError
 from mconv.ir.op import TypeMismatch
 
+from ..problems import Problems
 from .checks import check_arity, check_kinds, check_version, unknown
-from .errors import RE_EXPORT, Problems, unreadable, unsupported
+from .errors import RE_EXPORT, unreadable, unsupported
 from .expand import is_defined, specified_function
 from .functions import attributes_of, functions_of, overload_of, resolved, with_defaults, without
 from .inputs import InputTypes, tensor_type

@@ -3,9 +3,12 @@
 from ..rewrite import Rewrite
 from .activations import ACTIVATIONS
 from .attention import ATTENTION
+from .dilation import dilation_for_interleaved_images
 from .normalizations import NORMALIZATIONS
 from .shuffles import SHUFFLES
 
 RECOGNIZE = Rewrite("recognize", (*ACTIVATIONS, *NORMALIZATIONS, *ATTENTION, *SHUFFLES))
 
-__all__ = ["RECOGNIZE"]
+DILATIONS = Rewrite("dilations", (dilation_for_interleaved_images,))
+
+__all__ = ["DILATIONS", "RECOGNIZE"]

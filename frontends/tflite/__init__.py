@@ -1,0 +1,1 @@
+"""Reader of TFLite: ``decode`` and ``bounds`` take the flatbuffer apart, ``handlers`` translate operators."""
