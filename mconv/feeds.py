@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .ir import Array, Graph, Problem, Symbol, TensorType, UsageError, Value
-from .ir.ops import Gather
+from .ir.ops import Dequantize, Gather, Quantized, Reshape, Transpose
 
 DEFAULT_SIZE = 64
 """Size given, for a trial run, to a dimension that only the run will tell (a leading one is given 1)."""
@@ -45,7 +45,8 @@ def make(graph: Graph, given: Mapping[str, Array] | None, seed: int) -> dict[str
     """An array for each input of ``graph``: the given ones, checked, or random ones.
 
     Random: standard normal for floats, coin tosses for bools, and for integers small non-negative numbers (below
-    the size of the table that they index, where they do). UsageError (MC113) where the given ones do not fit.
+    the size of the table that they index, where they do), or any of their type where they stand for real numbers.
+    UsageError (MC113) where the given ones do not fit.
     """
     if given is not None:
         return _checked(graph, given)
@@ -58,6 +59,9 @@ def _random(value: Value, generator: np.random.Generator) -> Array:
     dtype = value.type.dtype
     if dtype.is_float:
         return generator.standard_normal(shape).astype(dtype.numpy)
+    if dtype.is_integer and dtype.size <= 2 and _is_dequantized(value):
+        info = np.iinfo(dtype.numpy)
+        return generator.integers(info.min, info.max, shape, endpoint=True).astype(dtype.numpy)
     if dtype.is_integer:
         return generator.integers(0, _index_limit(value), shape).astype(dtype.numpy)
     return generator.integers(0, 2, shape).astype(bool)
@@ -78,6 +82,19 @@ def concrete(type: TensorType) -> tuple[int, ...]:
     return tuple(
         dim if isinstance(dim, int) else 1 if axis == 0 else DEFAULT_SIZE for axis, dim in enumerate(type.shape)
     )
+
+
+def _is_dequantized(value: Value) -> bool:
+    """Whether stored integers are what is read, maybe after their axes have been turned."""
+    for node, index in value.uses:
+        op = node.op
+        if isinstance(op, Transpose | Reshape) and index == 0 and _is_dequantized(node.results[0]):
+            return True
+        if isinstance(op, Dequantize) and index == 0:
+            return True
+        if isinstance(op, Quantized) and index >= 2 and (index - 2) % 3 == 0:
+            return True
+    return False
 
 
 def _index_limit(value: Value) -> int:

@@ -12,13 +12,18 @@ from .ir.record import NOTHING, Record
 
 
 class Comparison(Record):
-    """One output, compared: ``error`` is the largest absolute difference over the reference's largest magnitude."""
+    """One output, compared: ``error`` is the largest absolute difference over the reference's largest magnitude.
+
+    ``steps`` is the largest difference of an output of 8 or 16-bit integers, of which all but one in a thousand may
+    differ by one; None for other outputs.
+    """
 
     name: str
     shape: tuple[int, ...]
     error: float
     cosine: float
     passed: bool
+    steps: int | None = None
 
 
 class Blame(Record):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .backends.base import Support
     from .inspection import Inspection
-    from .report import Result, Verification
+    from .report import Comparison, Result, Verification
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -34,11 +34,17 @@ def show_verification(verification: Verification) -> None:
         show_line(f"not verified: {verification.reason}")
         return
     rows = [
-        (c.name, "x".join(map(str, c.shape)), f"{c.error:.2e}", f"{c.cosine:.7f}", "ok" if c.passed else "DIFFERS")
+        (c.name, "x".join(map(str, c.shape)), _error(c), f"{c.cosine:.7f}", "ok" if c.passed else "DIFFERS")
         for c in verification.outputs
     ]
     title = f"{verification.candidate} against {verification.reference}, relative error allowed {verification.rtol:g}"
     show(title, ("output", "shape", ">max error", ">cosine", ""), rows)
+
+
+def _error(comparison: Comparison) -> str:
+    """The largest error; of small integers also in steps, of which one is the rounding of a runtime."""
+    steps = "" if comparison.steps is None else f" ({comparison.steps} step{'s' * (comparison.steps != 1)})"
+    return f"{comparison.error:.2e}{steps}"
 
 
 def show_result(result: Result) -> None:

@@ -33,6 +33,8 @@ class Scope:
         self.variables = variables
         self.main = main
         self.handles: dict[int, str] = {}
+        self.scratch: set[int] = set()
+        """Tensors that a kernel fills for itself."""
         self.owned: set[Value] = set()
         self._values: dict[int, Value | None] = {}
         self._reals: dict[int, Value] = {}
@@ -56,6 +58,8 @@ class Scope:
 
     def value(self, index: int) -> Value:
         """The content of a tensor as it is stored; MC283 where nothing has made it."""
+        if index in self.scratch:
+            raise errors.form(f"reading '{self.tensor(index).name}', which a kernel fills for itself")
         if index not in self._values:
             tensor = self.tensor(index)
             array = None if tensor.variable else content(self.model, tensor)

@@ -143,8 +143,8 @@ class Translation:
     def _bind(self, scope: Scope, index: int, value: Value | None) -> None:
         tensor = scope.tensor(index)
         if value is None:
-            if not scope.bound(index):
-                raise errors.form(f"the result '{tensor.name}', which only the runtime's own kernel fills")
+            if index not in scope.handles:
+                scope.scratch.add(index)
             return
         dtype = dtype_of(tensor)
         if dtype is not value.type.dtype:

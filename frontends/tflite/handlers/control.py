@@ -63,7 +63,7 @@ def call_once(n: TfliteNode, g: Builder) -> None:
 
 
 @tflite("VAR_HANDLE", options="VarHandleOptions")
-def var_handle(n: TfliteNode, g: Builder) -> None:
+def var_handle(n: TfliteNode, g: Builder) -> list[Value | None]:
     """VAR_HANDLE: a variable's name."""
     names = []
     for option in ("Container", "SharedName"):
@@ -72,6 +72,7 @@ def var_handle(n: TfliteNode, g: Builder) -> None:
             names.append(told.decode("utf-8", errors="replace"))
     for index in n.operator.outputs:
         n.scope.handles[index] = "/".join(names) or "variable"
+    return [None] * len(n.operator.outputs)
 
 
 @tflite("READ_VARIABLE", options="ReadVariableOptions")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mconv.ir import Builder, Op, Value, ops
+from mconv.ir import Builder, DType, Op, Value, ops
 
 from .. import errors
 from ..node import TfliteNode
@@ -18,6 +18,8 @@ def pool(n: TfliteNode, g: Builder) -> Value:
     kernel = n.option("FilterHeight"), n.option("FilterWidth")
     strides = n.option("StrideH"), n.option("StrideW")
     plain = maximum and n.choice("FusedActivationFunction", "ActivationFunctionType") == "NONE"
+    if n.name == "AVERAGE_POOL_2D" and n.quantization(0) is not None:
+        return n.activation(_average_of_integers(n, g, kernel, strides))
     x = to_first(g, n.movable() if plain else n.real(0))
     window = (kernel, strides, pads_of(n, x, kernel, strides, (1, 1)), (1, 1))
     if n.name == "L2_POOL_2D":
@@ -25,6 +27,21 @@ def pool(n: TfliteNode, g: Builder) -> Value:
         return n.activation(to_last(g, g.add(ops.Sqrt(), mean)))
     op: Op = ops.MaxPool(*window) if maximum else ops.AveragePool(*window)
     return n.activation(to_last(g, g.add(op, x)))
+
+
+def _average_of_integers(n: TfliteNode, g: Builder, kernel: tuple[int, int], strides: tuple[int, int]) -> Value:
+    """The mean of stored integers, of which the kernel rounds halves away from zero (of 64 elements each 64th is one).
+
+    Quantize rounds halves to even; so the rounding is done before, and what is quantized is whole.
+    """
+    quantization = n.quantization(0)
+    assert quantization is not None
+    stored = to_first(g, n.scope.cast(n[0], DType.F32))
+    mean = g.add(ops.AveragePool(kernel, strides, pads_of(n, stored, kernel, strides, (1, 1)), (1, 1)), stored)
+    up = g.add(ops.Floor(), g.add(ops.Add(), g.add(ops.Abs(), mean), n.number(0.5, mean)))
+    whole = g.add(ops.Mul(), g.add(ops.Sign(), mean), up)
+    steps = g.add(ops.Sub(), whole, n.number(quantization.zero_point[0], whole))
+    return to_last(g, g.add(ops.Mul(), steps, n.number(quantization.scale[0], steps)))
 
 
 @tflite("DEPTH_TO_SPACE", options="DepthToSpaceOptions")
