@@ -154,4 +154,3 @@ _RANGES = {
 
 class Lost(Exception):
     """A value is needed whose own operator could not be translated; that cause has been noted."""
-

@@ -104,9 +104,7 @@ def _dense(bounds: Bounds, tensor: Tensor, values: Array) -> Array:
     return result
 
 
-def _level(
-    bounds: Bounds, tensor: Tensor, level: Any, size: int, count: int, most: int
-) -> tuple[Array, Array]:
+def _level(bounds: Bounds, tensor: Tensor, level: Any, size: int, count: int, most: int) -> tuple[Array, Array]:
     """For each position of a level the position above it, and its coordinate along the level's axis."""
     if level.Format() == 0:
         if level.DenseSize() != size or count * size > max(most, 1):
@@ -115,8 +113,10 @@ def _level(
     segments = _indices(bounds, level.ArraySegmentsType(), level.ArraySegments())
     indices = _indices(bounds, level.ArrayIndicesType(), level.ArrayIndices())
     steps = np.diff(segments)
-    rising = segments.size == count + 1 and segments[0] == 0 and segments[-1] == indices.size and bool((steps >= 0).all())
-    if not rising or (indices.size and not (0 <= indices.min() and indices.max() < size)):
+    rising = (
+        segments.size == count + 1 and segments[0] == 0 and segments[-1] == indices.size and bool((steps >= 0).all())
+    )
+    if not rising or (indices.size and not (indices.min() >= 0 and indices.max() < size)):
         raise errors.bad_tensor(f"tensor '{tensor.name}' has a sparse level whose segments or indices lead nowhere")
     return np.repeat(np.arange(count), steps), indices
 

@@ -209,7 +209,9 @@ class Translation:
             builder.output(value, f"out_{i}")
         return builder.graph
 
-    def loop_body(self, condition: int, body: int, counters: Sequence[TensorType], states: Sequence[TensorType]) -> Graph:
+    def loop_body(
+        self, condition: int, body: int, counters: Sequence[TensorType], states: Sequence[TensorType]
+    ) -> Graph:
         """The body of an IR Loop: the states after a turn, and before them whether the condition holds for these.
 
         It is read with types that hold before and after every turn: a size that changes becomes a symbol.

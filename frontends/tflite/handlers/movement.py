@@ -8,6 +8,7 @@ import numpy as np
 
 from mconv.ir import Builder, DType, Value, ops
 from mconv.ir.ops.shape import END
+from mconv.ir.types import Array
 
 from .. import errors
 from ..node import TfliteNode
@@ -233,12 +234,10 @@ def space_to_batch(n: TfliteNode, g: Builder) -> Value:
     value = quantization.zero_point[0] if quantization is not None else 0
     x = n[0]
     if pads.any():
-        x = g.add(ops.Pad("constant", (0, *pads[:, 0].tolist(), *[0] * rest, 0, *pads[:, 1].tolist(), *[0] * rest), value), x)
-    batch, *space = x.type.shape[: m + 1]
-    tail = list(x.type.shape[m + 1 :])
-    if not all(isinstance(d, int) for d in (*space, *tail)):
-        raise errors.needs_static(f"the sizes of SPACE_TO_BATCH_ND's {n[0].type}")
-    sizes = [int(str(d)) for d in space]
+        begins, ends = ((0, *side.tolist(), *[0] * rest) for side in (pads[:, 0], pads[:, 1]))
+        x = g.add(ops.Pad("constant", (*begins, *ends), value), x)
+    batch = x.type.shape[0]
+    sizes, tail = _sizes(n, x, m)
     if any(d % b for d, b in zip(sizes, blocks, strict=True)):
         raise errors.misfit(f"SPACE_TO_BATCH_ND of {x.type} into blocks {list(blocks)}")
     split = [i for d, b in zip(sizes, blocks, strict=True) for i in (d // b, b)]
@@ -253,10 +252,7 @@ def batch_to_space(n: TfliteNode, g: Builder) -> Value:
     """BATCH_TO_SPACE_ND: the inverse, and then the crops."""
     blocks, crops = _blocks(n)
     m, rest = len(blocks), n.rank - 1 - len(blocks)
-    space, tail = n[0].type.shape[1 : m + 1], list(n[0].type.shape[m + 1 :])
-    if not all(isinstance(d, int) for d in (*space, *tail)):
-        raise errors.needs_static(f"the sizes of BATCH_TO_SPACE_ND's {n[0].type}")
-    sizes = [int(str(d)) for d in space]
+    sizes, tail = _sizes(n, n[0], m)
     x = g.add(ops.Reshape((*blocks, -1, *sizes, *tail)), n[0])
     pairs = [axis for i in range(m) for axis in (m + 1 + i, i)]
     x = g.add(ops.Transpose((m, *pairs, *range(2 * m + 1, 2 * m + 1 + rest))), x)
@@ -271,7 +267,15 @@ def batch_to_space(n: TfliteNode, g: Builder) -> Value:
     return g.add(ops.Slice(starts, ends, tuple(range(1, m + 1)), (1,) * m), x)
 
 
-def _blocks(n: TfliteNode) -> tuple[tuple[int, ...], np.ndarray]:
+def _sizes(n: TfliteNode, x: Value, m: int) -> tuple[list[int], list[int]]:
+    """The sizes of x's axes that are made of blocks, the ``m`` after the batch, and of those behind them."""
+    numbers = [d for d in x.type.shape[1:] if isinstance(d, int)]
+    if len(numbers) != x.type.rank - 1:
+        raise errors.needs_static(f"the sizes of {n.name}'s {x.type}")
+    return numbers[:m], numbers[m:]
+
+
+def _blocks(n: TfliteNode) -> tuple[tuple[int, ...], Array]:
     blocks, edges = n.integers(1, "blocks"), n.constant(2, "pads or crops")
     sound = 0 < len(blocks) < n.rank and edges.shape == (len(blocks), 2) and edges.min() >= 0 and min(blocks) > 0
     if not sound:

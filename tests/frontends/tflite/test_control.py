@@ -212,5 +212,3 @@ def test_lstm_with_a_projection_is_refused(tmp_path: Path) -> None:
     net.graph.outputs = [y]
     with pytest.raises(UnsupportedError, match=r"MC372 .* with a projection"):
         frontends.load(net.write(tmp_path))
-
-

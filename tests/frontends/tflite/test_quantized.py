@@ -37,14 +37,17 @@ def plain(name: str, table: str = "", version: int = 2, out: Any = OUT, steps: i
     return (name, [In((3, 8), "int8", IN)], [Out((3, 8), "int8", out)], table, version, options, steps)
 
 
-def moved(name: str, operands: list[Any], shape: Sequence[int], table: str = "", version: int = 2, **options: Any) -> Case:
+def moved(
+    name: str, operands: list[Any], shape: Sequence[int], table: str = "", version: int = 2, **options: Any
+) -> Case:
     return (name, [In((3, 8), "int8", IN), *operands], [Out(shape, "int8", IN)], table, version, options, 0)
 
 
 CASES: list[Case] = [
     ("CONV_2D", [IMAGE, C(i8(6, 3, 3, 4), (SCALES, [0] * 6, 0)), C(i32(6), (SCALES * 0.02, [0] * 6, 0))],
      [Out((2, 5, 4, 6), "int8", OUT)], "Conv2DOptions", 3, {**CONV, "fusedActivationFunction": 1}, 1),
-    ("DEPTHWISE_CONV_2D", [IMAGE, C(i8(1, 3, 3, 4), (SCALES[:4], [0] * 4, 3)), C(i32(4), (SCALES[:4] * 0.02, [0] * 4, 0))],
+    ("DEPTHWISE_CONV_2D", [IMAGE, C(i8(1, 3, 3, 4), (SCALES[:4], [0] * 4, 3)),
+                           C(i32(4), (SCALES[:4] * 0.02, [0] * 4, 0))],
      [Out((2, 5, 4, 4), "int8", OUT)], "DepthwiseConv2DOptions", 3, {**CONV, "depthMultiplier": 1}, 1),
     ("CONV_2D", [In((2, 9, 8, 4), "int16", (0.002, 0)), C(i8(6, 3, 3, 4), (SCALES, [0] * 6, 0)),
                  C(i32(6).astype(np.int64), (SCALES * 0.002, [0] * 6, 0))],
@@ -74,7 +77,8 @@ CASES: list[Case] = [
     ("SUM", [IMAGE, C(np.array([3], np.int32))], [Out((2, 9, 8), "int8", OUT)], "ReducerOptions", 2, {}, 1),
     ("REDUCE_MAX", [IMAGE, C(np.array([3], np.int32))], [Out((2, 9, 8), "int8", IN)], "ReducerOptions", 2, {}, 0),
     ("LESS", [In((3, 8), "int8", IN), In((3, 8), "int8", IN)], [Out((3, 8), "bool")], "LessOptions", 2, {}, 0),
-    ("ARG_MAX", [In((3, 8), "int8", IN), C(np.int32(1))], [Out((3,), "int32")], "ArgMaxOptions", 2, {"outputType": 2}, 0),
+    ("ARG_MAX", [In((3, 8), "int8", IN), C(np.int32(1))], [Out((3,), "int32")],
+     "ArgMaxOptions", 2, {"outputType": 2}, 0),
     ("TOPK_V2", [In((3, 8), "int8", IN), C(np.int32(3))], [Out((3, 3), "int8", IN), Out((3, 3), "int32")],
      "TopKV2Options", 2, {}, 0),
     plain("RELU"), plain("RELU6"), plain("HARD_SWISH", "HardSwishOptions", 1), plain("ELU", version=1),
@@ -124,7 +128,15 @@ def test_weights_of_16_bit_floats(tmp_path: Path) -> None:
 
 def test_weights_of_4_bits(tmp_path: Path) -> None:
     packed = np.array([0x21, 0xF3, 0x87], np.uint8)
-    net = single("DEQUANTIZE", [C(packed, (0.5, 0), type="INT4"), ], [Out((6,))], "DequantizeOptions", 6)
+    net = single(
+        "DEQUANTIZE",
+        [
+            C(packed, (0.5, 0), type="INT4"),
+        ],
+        [Out((6,))],
+        "DequantizeOptions",
+        6,
+    )
     assert run(frontends.load(net.write(tmp_path)), {})["y0"].tolist() == [0.5, 1, 1.5, -0.5, 3.5, -4]
 
 
@@ -151,16 +163,19 @@ def sparsity(order: Sequence[int], blocks: Sequence[int], levels: Sequence[Any])
     return made
 
 
+ROWS = np.array([[0, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 4]])
 BLOCKS = np.kron(np.array([[1, 0, 1], [0, 0, 1]]), np.ones((2, 2))) * chance.integers(1, 9, (4, 6))
+FULL = [BLOCKS[r : r + 2, c : c + 2] for r, c in ((0, 0), (0, 4), (2, 4))]
+SEGMENTS, INDICES = [0, 2, 3], [0, 2, 2]
+TWO = dense(2)
 SPARSE = {
-    "rows": (np.array([[0, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 4]]), [1, 2, 3, 4],
-             ([0, 1], [], [dense(3), compressed([0, 2, 2, 4], [1, 3, 0, 3])])),
-    "columns, in bytes": (np.array([[0, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 4]]), [3, 1, 2, 4],
+    "rows": (ROWS, [1, 2, 3, 4], ([0, 1], [], [dense(3), compressed([0, 2, 2, 4], [1, 3, 0, 3])])),
+    "columns, in bytes": (ROWS, [3, 1, 2, 4],
                           ([1, 0], [], [dense(4), compressed([0, 1, 2, 2, 4], [2, 0, 0, 2], "Uint8Vector")])),
-    "blocks of 2 x 2": (BLOCKS, np.concatenate([BLOCKS[r : r + 2, c : c + 2].ravel() for r, c in ((0, 0), (0, 4), (2, 4))]),
-                        ([0, 1, 2, 3], [0, 1], [dense(2), compressed([0, 2, 3], [0, 2, 2], "Uint16Vector"), dense(2), dense(2)])),
-    "blocks turned": (BLOCKS, np.concatenate([BLOCKS[r : r + 2, c : c + 2].T.ravel() for r, c in ((0, 0), (0, 4), (2, 4))]),
-                      ([0, 1, 3, 2], [0, 1], [dense(2), compressed([0, 2, 3], [0, 2, 2]), dense(2), dense(2)])),
+    "blocks": (BLOCKS, np.concatenate([b.ravel() for b in FULL]),
+               ([0, 1, 2, 3], [0, 1], [TWO, compressed(SEGMENTS, INDICES, "Uint16Vector"), TWO, TWO])),
+    "blocks turned": (BLOCKS, np.concatenate([b.T.ravel() for b in FULL]),
+                      ([0, 1, 3, 2], [0, 1], [TWO, compressed(SEGMENTS, INDICES), TWO, TWO])),
 }  # fmt: skip
 
 
@@ -181,8 +196,8 @@ def test_sparse_constants(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_result_half_way_between_integers_is_next_to_the_runtimes(tmp_path: Path) -> None:
-    net = single("MUL", [In((50,), "int8", (0.5, 0)), C(np.array([1], np.int8), (1.0, 0))], [Out((50,), "int8", (1.0, 0))],
-                 "MulOptions", 2)  # fmt: skip
+    one = C(np.array([1], np.int8), (1.0, 0))
+    net = single("MUL", [In((50,), "int8", (0.5, 0)), one], [Out((50,), "int8", (1.0, 0))], "MulOptions", 2)
     path = net.write(tmp_path)
     feeds = feeds_of(net.inputs)
     found, wanted = run(frontends.load(path), feeds), litert(path, feeds, ["y0"])
