@@ -99,7 +99,8 @@ def rewrite(
     """
     steps: list[pipeline.Step] = []
     if channels_last:  # without the target: it may ask for another layout, and tells why what is left is left
-        first = Context(trace=context.trace, applied=context.applied)
+        first = Context(trace=context.trace)
+        first.applied = context.applied
         steps += pipeline.run(pipeline.turn(), graph, first, check=check, after=after)
     passes: pipeline.Pipeline = [pipeline.simplify()]
     if context.target is not None:

@@ -5,10 +5,11 @@ Format: https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/sche
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import tflite
+
+from mconv.ir.record import Record
 
 from . import errors, schema
 from .bounds import Bounds, sound
@@ -18,8 +19,7 @@ MAX_RANK = 32
 MOST_OPERATORS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Quantization:
+class Quantization(Record):
     """real = (stored - zero_point) * scale; one number each, or one for each element along ``axis``."""
 
     scale: tuple[float, ...]
@@ -27,8 +27,7 @@ class Quantization:
     axis: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Record):
     """A tensor as declared. ``type`` is the name of its element type; ``signature`` has -1 for unknown sizes."""
 
     index: int
@@ -47,8 +46,7 @@ class Tensor:
         return self.signature if len(self.signature) == len(self.shape) else self.shape
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(Record):
     """An operator: its place in the subgraph, builtin name (or the custom one), tensors, and its options' table."""
 
     index: int

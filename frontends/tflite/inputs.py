@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from mconv.ir import Dim, Problem, Shape, Symbol, TensorType
 from mconv.ir.errors import UsageError
+from mconv.ir.record import Record
 
 from .decode import Tensor
 from .tensors import dtype_of
@@ -16,8 +16,7 @@ BATCH = "batch"
 """The name of a first axis of unknown size: the format has no names, and the first axis is the batch."""
 
 
-@dataclass(frozen=True)
-class InputTypes:
+class InputTypes(Record):
     """What the caller says about inputs."""
 
     shapes: Mapping[str, Shape]

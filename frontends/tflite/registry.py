@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from mconv.ir import Builder, Value
+from mconv.ir.record import NOTHING, Record
 
 if TYPE_CHECKING:
     from .node import TfliteNode
@@ -18,13 +18,12 @@ Results = Value | Sequence[Value | None] | None
 Function = Callable[["TfliteNode", Builder], Results]
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(Record):
     """A translation. ``options`` is the table of its options, ``ignores`` maps options that do not matter to why."""
 
     function: Function
     options: str
-    ignores: Mapping[str, str] = field(default_factory=dict)
+    ignores: Mapping[str, str] = NOTHING
 
 
 _HANDLERS: dict[str, Handler] = {}

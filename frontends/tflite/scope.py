@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from mconv.ir import Builder, DType, Value, ops
 from mconv.ir.types import Array
 
@@ -12,15 +10,16 @@ from .decode import Model, Quantization, SubGraph, Tensor
 from .tensors import content, dtype_of, spread
 
 
-@dataclass
 class Variables:
-    """Resource variables by name: what they hold now, and which tensor's shape each is read with."""
+    """Resource variables by name: what they hold now, and what the model's own initialisation lets them begin with.
 
-    now: dict[str, Value] = field(default_factory=dict)
-    initial: dict[str, Array] = field(default_factory=dict)
-    inputs: dict[str, Value] = field(default_factory=dict)
-    allowed: bool = True
-    """False in bodies of control flow, whose assignments would have to leave them."""
+    They are not ``allowed`` in bodies of control flow, whose assignments would have to leave them.
+    """
+
+    def __init__(self, *, allowed: bool = True) -> None:
+        self.allowed = allowed
+        self.now: dict[str, Value] = {}
+        self.initial: dict[str, Array] = {}
 
 
 class Scope:

@@ -83,7 +83,7 @@ def read_variable(n: TfliteNode, g: Builder) -> Value:
         start = variables.initial.get(name)
         type = TensorType.of(start) if start is not None else TensorType(dtype_of(n.out()), n.out().shape)
         value = g.graph.add_input(_free(g, name), type)
-        variables.now[name] = variables.inputs[name] = value
+        variables.now[name] = value
         n.translation.note(_told(name, start))
     return variables.now[name]
 

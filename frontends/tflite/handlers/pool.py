@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mconv.ir import Builder, DType, Op, Value, ops
+from mconv.ir import Builder, Op, Value, ops
 
 from .. import errors
 from ..node import TfliteNode
@@ -29,19 +29,22 @@ def pool(n: TfliteNode, g: Builder) -> Value:
     return n.activation(to_last(g, g.add(op, x)))
 
 
+NUDGE = 2.0**-10
+"""Part of a step, far above what rounding of float32 makes, and below half of 1 / elements for up to 500 elements."""
+
+
 def _average_of_integers(n: TfliteNode, g: Builder, kernel: tuple[int, int], strides: tuple[int, int]) -> Value:
     """The mean of stored integers, of which the kernel rounds halves away from zero (of 64 elements each 64th is one).
 
-    Quantize rounds halves to even; so the rounding is done before, and what is quantized is whole.
+    Quantize rounds halves to even; so the mean is moved a little, away from the real number that is stored as zero.
     """
     quantization = n.quantization(0)
     assert quantization is not None
-    stored = to_first(g, n.scope.cast(n[0], DType.F32))
-    mean = g.add(ops.AveragePool(kernel, strides, pads_of(n, stored, kernel, strides, (1, 1)), (1, 1)), stored)
-    up = g.add(ops.Floor(), g.add(ops.Add(), g.add(ops.Abs(), mean), n.number(0.5, mean)))
-    whole = g.add(ops.Mul(), g.add(ops.Sign(), mean), up)
-    steps = g.add(ops.Sub(), whole, n.number(quantization.zero_point[0], whole))
-    return to_last(g, g.add(ops.Mul(), steps, n.number(quantization.scale[0], steps)))
+    scale, zero = quantization.scale[0], quantization.zero_point[0]
+    x = to_first(g, n.real(0))
+    mean = g.add(ops.AveragePool(kernel, strides, pads_of(n, x, kernel, strides, (1, 1)), (1, 1)), x)
+    side = g.add(ops.Sign(), g.add(ops.Add(), mean, n.number(zero * scale, mean)))
+    return to_last(g, g.add(ops.Add(), mean, g.add(ops.Mul(), side, n.number(NUDGE * scale, mean))))
 
 
 @tflite("DEPTH_TO_SPACE", options="DepthToSpaceOptions")
