@@ -24,8 +24,13 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
         right = column.startswith(">")
         table.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     Console(highlight=False, markup=False).print(table)
+
+
+def plain(text: str) -> str:
+    """Text for a terminal: names come from the model, and may hold control characters."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def show_verification(verification: Verification) -> None:
@@ -100,7 +105,7 @@ def show_line(text: str) -> None:
     """One line to standard output."""
     import click
 
-    click.echo(text)
+    click.echo(plain(text))
 
 
 def size(count: float) -> str:

@@ -169,7 +169,7 @@ class Model:
             self.names = self._signature()
 
     def _code(self, table: Any) -> tuple[str, bool, int]:
-        number = max(table.DeprecatedBuiltinCode(), table.BuiltinCode())
+        number = max(table.DeprecatedBuiltinCode(), schema.stored_integer(table, "BuiltinCode"))
         name = schema.names("BuiltinOperator").get(number, f"of number {number}")
         if name == schema.CUSTOM:
             return self.bounds.text(table, "CustomCode") or "without a name", True, table.Version()

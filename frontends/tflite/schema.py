@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import tflite
+from flatbuffers.number_types import Int32Flags
 
 from mconv.ir import DType
 
@@ -17,6 +18,8 @@ TYPES: dict[str, DType] = {
 """Element types by name; 4-bit integers are unpacked into bytes."""
 
 CUSTOM = "CUSTOM"
+_FIRST_SLOT, _SLOT = 4, 2
+"""Bytes of a vtable before its first field, and of each field."""
 _EMPTY = bytes((8, 0, 0, 0, 4, 0, 4, 0, 4, 0, 0, 0))
 """A flatbuffer of one table without fields: root offset, vtable (its length, the table's), the way to the vtable."""
 
@@ -36,6 +39,12 @@ def fields(table: str) -> tuple[str, ...]:
         for name, method in vars(getattr(tflite, table)).items()
         if callable(method) and name != "Init" and not name.endswith(("AsNumpy", "Length", "IsNone"))
     )
+
+
+def stored_integer(table: Any, name: str) -> int:
+    """A field of 32 bits as it is stored; 0 where it is absent. (Some accessors put in another field's number.)"""
+    slot = _FIRST_SLOT + _SLOT * fields(type(table).__name__).index(name)
+    return int(table._tab.GetSlot(slot, 0, Int32Flags))
 
 
 @cache

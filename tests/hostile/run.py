@@ -19,6 +19,7 @@ from pathlib import Path
 from .bases import DIGITS
 from .case import Case
 from .files import cuts, external, flips, foreign, paths
+from .flat import flat
 from .graphs import bodies, operators, weights, wiring
 from .nets import nets
 from .sizes import sizes
@@ -65,7 +66,7 @@ class Outcome:
 @cache
 def corpus() -> list[Case]:
     """All cases, in a fixed order."""
-    makers = (foreign, paths, cuts, flips, external, wiring, weights, operators, bodies, sizes, nets)
+    makers = (foreign, paths, cuts, flips, external, wiring, weights, operators, bodies, sizes, nets, flat)
     return [case for make in makers for case in make()]
 
 
@@ -77,6 +78,7 @@ def run_all(cases: Iterable[Case], workers: int = 2, command: bool = False) -> I
     from mconv import backends, cli, driver, verification  # noqa: F401
     from mconv.frontends.ncnn import reader as ncnn_reader  # noqa: F401
     from mconv.frontends.onnx import reader, registry  # noqa: F401
+    from mconv.frontends.tflite import reader as tflite_reader  # noqa: F401
 
     registry.handled()
     backends.get("ncnn")
