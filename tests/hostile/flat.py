@@ -94,7 +94,7 @@ def integers() -> Model:
 
 def _bytes(model: Model) -> bytes:
     """The file; also of operators that the writer does not know the age of."""
-    with mock.patch.object(writer, "runtime_version", lambda model: "2.0.0"):
+    with mock.patch.object(writer, "runtime_version", return_value="2.0.0"):
         return bytes(writer.to_bytes(model))
 
 
