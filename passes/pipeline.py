@@ -17,10 +17,6 @@ from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT, SolveLayout
 from .legalize import LEGALIZE
 from .quantize import QUANTIZE, SIGN_INTEGERS, feeds_integers
 from .recognize import DILATIONS, RECOGNIZE
-from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT, SolveLayout
-from .legalize import LEGALIZE
-from .quantize import QUANTIZE, SIGN_INTEGERS, feeds_integers
-from .recognize import DILATIONS, RECOGNIZE
 
 Pipeline = Sequence["Pass | Pipeline"]
 
