@@ -167,6 +167,7 @@ def quotient_for_reciprocal(m: Match, add: Add) -> Value:
 def comparison_for_isinf(m: Match, add: Add) -> Value:
     """IsInf(x) compares x, or |x|, with infinity."""
     x, op = m["x"], m.op(IsInf)
+    m.require(add.target is not None and add.target.casts_around, "the target compares by differences")
     m.require(x.type.dtype.is_float, "not of floating point")
     if not (op.detect_positive or op.detect_negative):
         m.require(x.type.is_static, "sizes are known only at run time")

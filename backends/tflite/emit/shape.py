@@ -147,23 +147,16 @@ def split(node: Node, net: Net) -> None:
         net.add("SPLIT_V", [x, sizes, axis], node.results, "SplitVOptions", NumSplits=len(op.sizes))
 
 
-def axes_known(node: Node) -> bool | str:
-    """the axes are known."""
-    op = node.op
-    assert isinstance(op, Slice)
-    return op.axes is not None or node.operand("axes") is None or "its axes are known only at run time"
-
-
 def _bounds_known(node: Node) -> bool:
     op = node.op
     assert isinstance(op, Slice)
     if op.starts is None or op.ends is None or len(node.inputs) > 1:
-        return False
+        return False  # also where axes or steps are operands
     axes = op.axes if op.axes is not None else tuple(range(len(op.starts)))
     return all(isinstance(node.inputs[0].type.shape[a], int) for a in axes)
 
 
-@tflite.emits(Slice, where=(axes_known, some_axis, rank_at_most(5)))
+@tflite.emits(Slice, where=(some_axis, rank_at_most(5)))
 def sliced(node: Node, net: Net) -> None:
     """SLICE, or STRIDED_SLICE with steps."""
     op, x = node.op, node.inputs[0]
@@ -206,8 +199,13 @@ def sliced(node: Node, net: Net) -> None:
 
 def _sliced_at_run_time(node: Node, op: Slice, net: Net) -> None:
     """STRIDED_SLICE, which counts from the end and clamps as Slice does."""
-    x = node.inputs[0]
+    x, axes_given = node.inputs[0], node.operand("axes")
     rank = x.type.rank
+    masks = {"EllipsisMask": 0, "NewAxisMask": 0, "ShrinkAxisMask": 0, "Offset": False}
+    if op.axes is None and axes_given is not None:
+        bounds = _scattered_bounds(node, op, net, axes_given)
+        net.add("STRIDED_SLICE", [x, *bounds], node.results, "StridedSliceOptions", BeginMask=0, EndMask=0, **masks)
+        return
     known = op.starts if op.starts is not None else op.ends
     bound = node.operand("starts") or node.operand("ends")
     count = len(known) if known is not None else length(None if bound is None else bound.type, "starts")
@@ -234,9 +232,39 @@ def _sliced_at_run_time(node: Node, op: Slice, net: Net) -> None:
 
     bounds = [vector("starts", op.starts, 0), vector("ends", op.ends, 0), vector("steps", op.steps, 1)]
     whole = sum(1 << a for a in range(entries) if a not in axes)
-    masks = {"EllipsisMask": 0, "NewAxisMask": 0, "ShrinkAxisMask": 0, "Offset": False}
     net.add("STRIDED_SLICE", [x, *bounds], node.results, "StridedSliceOptions", BeginMask=whole, EndMask=whole,
             **masks)  # fmt: skip
+
+
+def _scattered_bounds(node: Node, op: Slice, net: Net, axes: Value) -> list[int]:
+    """Starts, ends and steps of all axes, where running tells which of them are cut."""
+    rank, count = node.inputs[0].type.rank, length(axes.type, "axes")
+    few, all_of = TensorType(DType.I32, (count,)), TensorType(DType.I32, (rank,))
+
+    def added(name: str, options: str, inputs: list[int], kind: TensorType, **values: int) -> int:
+        result = net.scratch(kind, name.lower())
+        net.add(name, inputs, [result], options, **values)
+        return result
+
+    def spread(numbers: int) -> int:
+        return added("SCATTER_ND", "ScatterNdOptions", [column, numbers, net.integers([rank])], all_of)
+
+    given, zero = as_sizes(net, axes), net.constant(np.array(0, np.int32), "zero")
+    below = added("LESS", "LessOptions", [given, zero], few.with_dtype(DType.BOOL))
+    size = net.constant(np.array(rank, np.int32), "rank")
+    moved = added("ADD", "AddOptions", [given, size], few, FusedActivationFunction=0)
+    places = added("SELECT_V2", "SelectV2Options", [below, moved, given], few)
+    column = net.scratch(TensorType(DType.I32, (count, 1)), "places")
+    reshape(net, places, column, (count, 1))
+    cut = added("GREATER", "GreaterOptions", [spread(net.integers([1] * count)), zero], all_of.with_dtype(DType.BOOL))
+    bounds = []
+    for name, known, rest in (("starts", op.starts, 0), ("ends", op.ends, 2**31 - 1), ("steps", op.steps, 1)):
+        operand = node.operand(name)
+        numbers = np.clip(np.array(known or (1,) * count, object), -(2**31) + 1, 2**31 - 1).tolist()
+        own = net.integers(numbers, name) if known is not None or operand is None else as_sizes(net, operand)
+        otherwise = net.constant(np.array(rest, np.int32), "rest")
+        bounds.append(added("SELECT_V2", "SelectV2Options", [cut, spread(own), otherwise], all_of))
+    return bounds
 
 
 def mode_and_pads(node: Node) -> bool | str:

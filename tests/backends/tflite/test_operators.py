@@ -231,6 +231,7 @@ def test_64_bit_floats_are_moved_and_not_computed() -> None:
 def test_bounds_known_only_at_run_time() -> None:
     same(ops.Slice(axes=(1,)), (2, 6), whole(1), whole(2**62), None, None)
     same(ops.Slice(axes=(2, 0)), (4, 2, 6), whole(-1, 0), whole(-100, 2), None, whole(-2, 1))
+    same(ops.Slice(), (4, 2, 6), whole(-1, 0), whole(-100, 2), whole(-1, 0), whole(-2, 1))
     same(ops.Expand(), (3, 1), whole(2, 1, 4))
     same(ops.Tile(), (2, 3), whole(1, 2))
     same(ops.Pad("constant", None, 1.5), (2, 3), whole(0, 1, 2, 0))
