@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mconv.ir import Graph, Node, Op, Value
-from mconv.ir.ops import Cast, Conv, ConvTranspose, Dequantize, If, Linear, Loop, Quantize, Quantized, Scan
+from mconv.ir.ops import Cast, Conv, ConvTranspose, Dequantize, If, Linear, Loop, Quantize, Quantized, Relu, Scan
 
 from ..fuse.activation import EPILOGUES
 from ..pattern import Match, pat
@@ -28,16 +30,33 @@ def _feeds(graph: Graph, node: Node, steps: int) -> bool:
 
 def _quantizable(graph: Graph, node: Node) -> bool:
     """True for a Quantize, and where ``node`` (with the activation after it) is all that stands before one."""
-    return isinstance(node.op, Quantize) or (refusal(node) is None and _leads_to_quantize(graph, node))
+    if isinstance(node.op, Quantize):
+        return True
+    return refusal(node) is None and _leads_to_quantize(graph, node, _takes_activation(node))
 
 
-def _leads_to_quantize(graph: Graph, node: Node) -> bool:
+def _leads_to_quantize(graph: Graph, node: Node, takes_activation: bool) -> bool:
     if graph.use_count(node.result) != 1 or not node.result.uses:
         return False
     reader, index = node.result.uses[0]
-    if moves_one(reader) or (isinstance(reader.op, EPILOGUES) and _takes_activation(node)):
-        return _leads_to_quantize(graph, reader)
+    if moves_one(reader):
+        return _leads_to_quantize(graph, reader, takes_activation)
+    if isinstance(reader.op, EPILOGUES) and (takes_activation or _clamps_nothing(reader)):
+        return _leads_to_quantize(graph, reader, False)
     return isinstance(reader.op, Quantize) and index == 0 and reader.op.block_size == 0
+
+
+def _clamps_nothing(node: Node) -> bool:
+    """True for a Relu before a Quantize whose least integer stands for zero."""
+    if not isinstance(node.op, Relu) or len(node.result.uses) != 1:
+        return False
+    ((reader, _),) = node.result.uses
+    return isinstance(reader.op, Quantize) and _least_is_zero(reader.op, reader.operand("zero_point"))
+
+
+def _least_is_zero(op: Quantize, zero: Value | None) -> bool:
+    least = np.iinfo(op.dtype.numpy).min
+    return least == 0 if zero is None else zero.data is not None and bool(np.all(zero.data == least))
 
 
 def _takes_activation(node: Node) -> bool:
@@ -82,6 +101,15 @@ def _from_integers(value: Value) -> bool:
     return node is not None and refusal(node) is None
 
 
+@rule(pat(Quantize, pat(Relu, "x"), "scale", "zero_point"))
+def drop_relu_that_clamps_nothing(m: Match, add: Add) -> Value:
+    """Quantize(Relu(x)) is Quantize(x) where the least integer stands for zero: what is below becomes it anyway."""
+    m.require(_least_is_zero(m.op(Quantize), m.get("zero_point")), "negative numbers are told apart")
+    m.require(m.graph.use_count(m.node(Relu).result) == 1, "the clamped value is read elsewhere")
+    m.require(_from_integers(m["x"]), "it is not computed from integers")
+    return add(m.op(Quantize), m["x"], m["scale"], m.get("zero_point"))
+
+
 @rule(pat(Quantize, "x", "scale", "zero_point"))
 def join_into_quantized(m: Match, add: Add) -> Value:
     """Quantize(f(Dequantize(a), ...)) is Quantized(f) of a, ...; an activation after a product goes in with it."""
@@ -124,4 +152,4 @@ def _triple(m: Match, add: Add, value: Value) -> tuple[int | None, tuple[Value |
     return axis, (stored, scale, zero)
 
 
-ARITHMETIC = (quantize_before_movement, join_into_quantized)
+ARITHMETIC = (quantize_before_movement, drop_relu_that_clamps_nothing, join_into_quantized)
