@@ -80,6 +80,8 @@ class Backend:
     """True where the format has no batch axis: a symbolic batch is then set to one."""
     max_rank: ClassVar[int] = 64
     """The largest rank of a tensor inside a net, a leading axis of size one not counted."""
+    averages_round_away: ClassVar[bool] = False
+    """True where kernels round the halves of integers' means away from zero."""
     signed_integers: ClassVar[bool] = False
     """True where kernels for 8-bit integers take signed ones only."""
     casts_around: ClassVar[bool] = False

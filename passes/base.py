@@ -31,6 +31,11 @@ class Target(Protocol):
         ...
 
     @property
+    def averages_round_away(self) -> bool:
+        """True where kernels round the halves of integers' means away from zero."""
+        ...
+
+    @property
     def signed_integers(self) -> bool:
         """True where kernels for 8-bit integers take signed ones only."""
         ...

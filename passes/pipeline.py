@@ -15,7 +15,7 @@ from .fuse import FUSE, FUSE_ACTIVATIONS
 from .fuse.shuffle import DISSOLVE_SHUFFLES
 from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT, SolveLayout
 from .legalize import LEGALIZE
-from .quantize import QUANTIZE, SIGN_INTEGERS, feeds_integers
+from .quantize import QUANTIZE, ROUND_AVERAGES, SIGN_INTEGERS, feeds_integers
 from .recognize import DILATIONS, RECOGNIZE
 
 Pipeline = Sequence["Pass | Pipeline"]
@@ -43,7 +43,7 @@ def prepare(target: Target) -> Pipeline:
         return [fit, clean, fit, RemoveDead()]
     fit = [FUSE_ACTIVATIONS, LEGALIZE]
     settle: Pipeline = [SOLVE_LAYOUT, FoldConstants(), MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
-    return [SIGN_INTEGERS, DISSOLVE_SHUFFLES, fit, clean, fit, settle]
+    return [ROUND_AVERAGES, QUANTIZE, SIGN_INTEGERS, DISSOLVE_SHUFFLES, fit, clean, fit, settle]
 
 
 class Step(Record):

@@ -23,6 +23,7 @@ class TfliteBackend(Backend):
     description: ClassVar[str] = "TensorFlow Lite (LiteRT) .tflite"
     suffixes: ClassVar[tuple[str, ...]] = (".tflite",)
     layout: ClassVar[str] = "channels last"
+    averages_round_away: ClassVar[bool] = True
     signed_integers: ClassVar[bool] = True
     max_rank: ClassVar[int] = 6
     casts_around: ClassVar[bool] = True

@@ -72,7 +72,7 @@ class Refusing:
     name = "test"
     max_rank = 4
     layout = ""
-    signed_integers = False
+    signed_integers = averages_round_away = False
     casts_around = False
     window_ranks: tuple[int, ...] = ()
 

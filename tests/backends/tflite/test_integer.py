@@ -120,7 +120,7 @@ def test_what_has_no_integer_kernel_runs_on_floats(tmp_path: Path) -> None:
 class Signed:
     """A target that only says so."""
 
-    name, max_rank, layout, signed_integers = "test", 6, "", True
+    name, max_rank, layout, signed_integers, averages_round_away = "test", 6, "", True, True
 
     def refusal(self, node: Any) -> None:
         return None
