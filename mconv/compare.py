@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -36,11 +36,6 @@ STRAY = 1e-3
 """Share of the elements of an output of small integers that may be off by more than one step."""
 
 
-def are_steps(array: Array) -> bool:
-    """Whether an array holds integers of 8 or 16 bits, which an output has when they stand for real numbers."""
-    return array.dtype.kind in "iu" and array.dtype.itemsize <= 2
-
-
 def steps_apart(reference: Array, candidate: Array) -> tuple[int, float]:
     """The largest difference in steps, and the share of elements that are off by more than one."""
     if not reference.size:
@@ -65,13 +60,17 @@ def cosine(reference: Array, candidate: Array) -> float:
 
 
 def compare(
-    names: Sequence[str], reference: Mapping[str, Array], candidate: Mapping[str, Array], rtol: float
+    names: Sequence[str],
+    reference: Mapping[str, Array],
+    candidate: Mapping[str, Array],
+    rtol: float,
+    stored: Collection[str] = (),
 ) -> tuple[Comparison, ...]:
     """A comparison for each name. The candidate may hold a unit batch axis less, as ncnn does.
 
-    Floats, and integers that count or point, must agree within ``rtol``. Integers of 8 and 16 bits stand for real
-    numbers; where a number lies half-way between two of them, runtimes round it to either. So these pass as well when
-    all but one in a thousand are equal or neighbours.
+    All must agree within ``rtol``. Those in ``stored`` hold integers that stand for real numbers (not counts, classes
+    or indices); where a number lies half-way between two of them, runtimes round it to either. So these pass as well
+    when all but one in a thousand are equal or neighbours.
     """
     result = []
     for name in names:
@@ -79,7 +78,7 @@ def compare(
         if left.size == right.size and _without_units(left.shape) == _without_units(right.shape):
             right = right.reshape(left.shape)
         error, steps, passed = relative_error(left, right), None, False
-        if left.shape == right.shape and are_steps(left):
+        if name in stored and left.shape == right.shape and left.dtype.kind in "iu":
             steps, stray = steps_apart(left, right)
             passed = stray <= STRAY
         result.append(Comparison(name, left.shape, error, cosine(left, right), passed or error <= rtol, steps))

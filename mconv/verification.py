@@ -17,6 +17,23 @@ from .backends.base import Artifact, Backend
 from .compare import compare, relative_error
 from .ir import Array, CheckError, Graph, MissingExtraError, Problem, UsageError, Value
 from .ir.interpreter import run as interpret
+from .ir.ops import (
+    Concat,
+    Expand,
+    Flatten,
+    Gather,
+    MaxPool,
+    Pad,
+    Quantize,
+    Quantized,
+    Reshape,
+    Resize,
+    Slice,
+    Squeeze,
+    Tile,
+    Transpose,
+    Unsqueeze,
+)
 from .passes import pipeline
 from .passes.base import Context
 from .report import Blame, Comparison, Verification
@@ -26,6 +43,8 @@ RTOL = 1e-3
 RTOL_FP16 = 2e-2
 """Relative errors allowed by default; weights stored as 16-bit floats carry 11 bits each."""
 PASS_RTOL = 1e-3
+MOVING = (Concat, Expand, Flatten, Gather, MaxPool, Pad, Reshape, Resize, Slice, Squeeze, Tile, Transpose, Unsqueeze)
+"""Operators that hand on the integers that they are given."""
 NAMED = ("onnx", "tflite")
 """Formats whose inner values keep their names when they are read."""
 
@@ -63,13 +82,26 @@ def verify_conversion(
         raise CheckError(Problem("MC402", f"{written.runtime} cannot run what was written: {made}"))
     candidate = dict(zip(graph.output_names, (made[name] for name in artifact.outputs), strict=True))
     candidate = feed_maker.turned_back(candidate, ends)
-    outputs = compare(graph.output_names, reference, candidate, rtol)
+    outputs = compare(graph.output_names, reference, candidate, rtol, stored_outputs(graph))
     passed = all(c.passed for c in outputs)
     verification = Verification(passed, label, written.runtime, rtol, outputs)
     if passed:
         return verification
     blame = find_blame(source, graph, artifact, written, feeds, options, outputs, ends)
     return Verification(False, label, written.runtime, rtol, outputs, blame=blame)
+
+
+def stored_outputs(graph: Graph) -> set[str]:
+    """The outputs whose integers stand for real numbers."""
+    return {name for name, value in zip(graph.output_names, graph.outputs, strict=True) if _holds_steps(value)}
+
+
+def _holds_steps(value: Value) -> bool:
+    """True for what Quantize or Quantized makes, maybe moved since."""
+    node = value.producer
+    while node is not None and isinstance(node.op, MOVING):
+        node = node.inputs[0].producer
+    return node is not None and isinstance(node.op, Quantize | Quantized)
 
 
 def _source_feeds(graph: Graph, options: Options, ends: feed_maker.Orders) -> dict[str, Array]:
@@ -104,7 +136,8 @@ def verify_files(left: Path, right: Path, options: Options) -> Verification:
     assert not isinstance(found, runner.RunFailed)
     assert not isinstance(made, runner.RunFailed)
     rtol = RTOL if options.rtol is None else options.rtol
-    compared = compare(list(outputs), found, {a: made[b] for a, b in outputs.items()}, rtol)
+    given = {a: made[b] for a, b in outputs.items()}
+    compared = compare(list(outputs), found, given, rtol, stored_outputs(first))
     return Verification(all(c.passed for c in compared), str(left), str(right), rtol, compared)
 
 
@@ -245,7 +278,8 @@ def _first_difference(
                 continue
             if left.size == right.size:
                 right = right.reshape(left.shape)  # a runtime may hold the same elements under other axes
-            (found,) = compare([value.name], {value.name: left}, {value.name: right}, rtol)
+            stored = [value.name] if _holds_steps(value) else []
+            (found,) = compare([value.name], {value.name: left}, {value.name: right}, rtol, stored)
             if not found.passed:
                 return Blame(stage, node.name, str(node.origin), found.error)
     return None

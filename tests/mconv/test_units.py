@@ -64,6 +64,15 @@ def test_a_missing_unit_axis_is_no_difference_and_a_turned_tensor_is() -> None:
     assert not turned.passed
 
 
+def test_integers_may_be_a_step_apart_only_where_they_stand_for_real_numbers() -> None:
+    classes = np.array([1, 2, 3], np.uint8)
+    (counted,) = compare(["y"], {"y": classes}, {"y": classes + 1}, 1e-3)
+    assert not counted.passed
+    (stored,) = compare(["y"], {"y": classes}, {"y": classes + 1}, 1e-3, ["y"])
+    assert stored.passed
+    assert stored.steps == 1
+
+
 def table() -> Graph:
     """Rows of a table of 7, by an integer input, scaled by a float one."""
     builder = Builder(Graph("table"))
