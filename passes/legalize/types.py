@@ -41,6 +41,7 @@ from mconv.ir.ops import (
     Shape,
     Sign,
     Size,
+    Softmax,
     Square,
     Sub,
     TopK,
@@ -52,6 +53,8 @@ from .decompose import decompose
 
 _TYPED = (BitCast, Cast, EyeLike, If, Loop, Quantized, Scan, Shape, Size)
 """Operators whose element types are part of what they do."""
+_BY_PIECES = (Softmax,)
+"""Operators that ONNX defines by pieces, each of which rounds to 16 bits: taken apart before they are widened."""
 _INTEGER = (
     Abs, Add, ArgMax, ArgMin, BitwiseAnd, BitwiseNot, BitwiseOr, BitwiseXor, Clip, CumSum, Div, Equal, Greater,
     GreaterOrEqual, Less, LessOrEqual, Max, Min, Mod, Mul, Neg, ReduceMax, ReduceMin, ReduceProd, ReduceSum, Relu, Sign,
@@ -86,7 +89,7 @@ def _back(m: Match, add: Adder, results: tuple[Value, ...]) -> tuple[Value, ...]
     return tuple(r if r.type.dtype is old.type.dtype else add(Cast(old.type.dtype), r) for r, old in pairs)
 
 
-@decompose(*(op for op in OPERATORS.values() if op not in _TYPED))
+@decompose(*(op for op in OPERATORS.values() if op not in _TYPED + _BY_PIECES))
 def halves_as_floats(m: Match, add: Adder) -> tuple[Value, ...]:
     """An operator on 16-bit floats is the same on 32-bit floats, its result narrowed."""
     m.require(add.target is not None and add.target.casts_around, "the target has such types in its own way")
