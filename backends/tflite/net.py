@@ -42,7 +42,7 @@ class Net:
         """Nodes that an earlier node's operation has taken over as its activation."""
         self._quantizations = quantizations
         self._tensors: dict[Value, int] = {}
-        self._constants: dict[tuple[object, ...], int] = {}
+        self._constants: dict[tuple[object, ...], tuple[int, Array]] = {}
         self._names: set[str] = set()
         for value in graph.inputs:
             self.subgraph.inputs.append(self.tensor(value))
@@ -66,14 +66,14 @@ class Net:
         return self._tensors[value]
 
     def constant(self, array: Array, name: str = "constant", quantization: Quantization | None = None) -> int:
-        """The index of a constant tensor. Small ones are shared by content."""
-        key: tuple[object, ...] = (id(array), quantization)
-        if array.nbytes <= SMALL:
-            key = (array.dtype.str, array.shape, array.tobytes(), quantization)
+        """The index of a constant tensor. Small ones are shared by content, others where they are the same memory."""
+        content: object = array.tobytes() if array.nbytes <= SMALL else (array.ctypes.data, array.strides)
+        key = (array.dtype.str, array.shape, content, quantization)
         if key not in self._constants:
             wide = self.fp16 and array.dtype == np.float32 and array.nbytes > SMALL
-            self._constants[key] = self._half(array, name) if wide else self._stored(array, name, quantization)
-        return self._constants[key]
+            index = self._half(array, name) if wide else self._stored(array, name, quantization)
+            self._constants[key] = index, array  # which keeps the memory from being another array's
+        return self._constants[key][0]
 
     def integers(self, numbers: Sequence[int], name: str = "shape", dtype: DType = DType.I32) -> int:
         """The index of a constant vector of integers."""

@@ -93,6 +93,27 @@ def test_weights_of_16_bits_stand_behind_a_dequantize() -> None:
     assert len(content) < 0.6 * len(written())
 
 
+def chain(layers: int, shared: bool) -> Graph:
+    """Convolutions in a row, each with weights of its own or all with the same."""
+    b = Builder()
+    random = np.random.default_rng(0)
+    x = b.input("image", DType.F32, (1, 8, 4, 4))
+    weights = [b.constant(random.standard_normal((8, 8, 3, 3)).astype(np.float32) / 8) for _ in range(layers)]
+    for layer in range(layers):
+        x = b.add(ops.Conv((1, 1), (1, 1, 1, 1), (1, 1)), x, weights[0 if shared else layer])
+    b.output(x, "y")
+    return b.graph
+
+
+def test_many_weights_of_16_bits_are_not_taken_for_each_other() -> None:
+    check(chain(20, shared=False), {"image": numbers(1, 8, 4, 4)}, rtol=1e-2, fp16=True)
+
+
+def test_weights_that_are_used_twice_are_stored_once() -> None:
+    once, many = (len(emit(chain(n, shared=True)).content(".tflite")) for n in (1, 10))
+    assert many < once + 8 * 8 * 8 * 9
+
+
 def test_a_batch_known_at_run_time() -> None:
     content = emit(network(Symbol("N"))).content(".tflite")
     for batch in (1, 3):
