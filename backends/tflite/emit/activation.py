@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mconv.ir import Node, Op, Value
-from mconv.ir.ops import Clip, Gelu, LeakyRelu, PRelu
+from mconv.ir.ops import Clip, Gelu, HardSigmoid, LeakyRelu, PRelu
 from mconv.ir.types import Array
 
 from ..backend import tflite
@@ -30,10 +30,10 @@ def carried(node: Node, net: Net) -> tuple[Value, int]:
 
 @tflite.emits(Clip, where=(takes("f32 i8 u8 i16 i32 i64"),))
 def clip(node: Node, net: Net) -> None:
-    """RELU6 and its kin for their bounds, MAXIMUM and MINIMUM for others."""
+    """RELU6 and its kin for their bounds, MAXIMUM and MINIMUM for others (RELU_0_TO_1 is taken by no delegate)."""
     op, x, y = node.op, node.inputs[0], node.result
     assert isinstance(op, Clip)
-    named = {**NAMES, (0.0, 1.0): "RELU_0_TO_1"}.get((op.min, op.max))
+    named = NAMES.get((op.min, op.max))
     if named is not None and x.type.dtype.is_float:
         net.add(named, [x], [y])
         return
@@ -45,7 +45,7 @@ def clip(node: Node, net: Net) -> None:
     for name, bound in bounds:
         made = net.tensor(y) if name == bounds[-1][0] else net.scratch(y, f"{y.name}_bounded")
         limit = net.constant(_limit(bound, x.type.dtype.numpy), "bound")
-        net.add(name, [current, limit], [made], "MaximumMinimumOptions")
+        net.add(name, [limit, current], [made], "MaximumMinimumOptions")  # in this order a NaN stays one
         current = made
 
 
@@ -54,6 +54,25 @@ def _limit(bound: float, dtype: np.dtype[Any]) -> Array:
         info = np.iinfo(dtype)
         bound = int(min(max(bound, info.min), info.max))
     return np.array(bound, dtype)
+
+
+def is_a_sixth(node: Node) -> bool:
+    """its slope is a sixth."""
+    assert isinstance(node.op, HardSigmoid)
+    return abs(node.op.alpha * 6 - 1) < 1e-6
+
+
+@tflite.emits(HardSigmoid, where=(floats, is_a_sixth))
+def hard_sigmoid(node: Node, net: Net) -> None:
+    """ADD that carries RELU6, and MUL by a sixth: RELU_0_TO_1 would not be taken by the runtime's delegates."""
+    op, x, y = node.op, node.inputs[0], node.result
+    assert isinstance(op, HardSigmoid)
+    shifted = net.scratch(y, f"{y.name}_shifted")
+    shift = net.constant(np.array(op.beta * 6, np.float32), "shift")
+    net.add("ADD", [x, shift], [shifted], "AddOptions", FusedActivationFunction=fused_code(Clip(0.0, 6.0)),
+            PotScaleInt16=False)  # fmt: skip
+    sixth = net.constant(np.array(1 / 6, np.float32), "sixth")
+    net.add("MUL", [shifted, sixth], [y], "MulOptions", FusedActivationFunction=0)
 
 
 @tflite.emits(LeakyRelu, where=(floats,))

@@ -216,8 +216,10 @@ def test_integer_products() -> None:
 
 def test_16_bit_floats_are_computed_in_32() -> None:
     x = numbers(2, 3, 4).astype(np.float16)
-    content = same(ops.Softmax(1), x)
+    content = same(ops.Tanh(), x)
     assert {"CAST"} <= {name for name, _ in operators(content)}
+    in_pieces = same(ops.Softmax(1), x, rtol=2e-3)  # each of which rounds, as ONNX defines it
+    assert "SOFTMAX" not in {name for name, _ in operators(in_pieces)}
     same(ops.ReduceMean((1,), True), x)
     same(ops.Transpose((2, 0, 1)), x)
 
