@@ -167,9 +167,9 @@ def test_memory_that_runs_out_and_interrupts_have_their_status(monkeypatch: pyte
 def test_the_command_ends_as_python_does() -> None:
     """What is registered to be done at the end is done, what is printed arrives, and threads are waited for."""
     code = """
-import atexit, sys, threading, time
+import atexit, sys, threading
 if sys.argv.pop(1) == "thread":
-    threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+    threading.Thread(target=lambda: (threading.main_thread().join(), print("thread"))).start()
 atexit.register(print, "last")
 from mconv.__main__ import main
 main()
