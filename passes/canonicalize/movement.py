@@ -147,6 +147,5 @@ MOVEMENT = (
     pull_units_out_of_transpose,
     name_expand_of_units_reshape,
     compose_slices_of_different_axes,
-    continue_earlier_concat,
     merge_concats,
 )
