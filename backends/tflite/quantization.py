@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mconv.ir import Graph, Node, Op, Value
+from mconv.ir import Graph, Node, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.ops import Dequantize, Quantize, Quantized
 
@@ -117,8 +117,3 @@ def _hand_on(graph: Graph, found: dict[Value, Quantization]) -> None:
                         found.setdefault(value, found[x])
                 elif y in found and len(found[y].scale) == 1:
                     found.setdefault(x, found[y])
-
-
-def inner_of(op: Op) -> Op:
-    """The operator that computes: a Quantized's inner one, else the operator itself."""
-    return op.inner if isinstance(op, Quantized) else op

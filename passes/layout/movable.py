@@ -110,8 +110,8 @@ def _scaled(op: Any, order: Order) -> Op | None:
 @_moves(Quantized)
 def _quantized(op: Quantized, order: Order) -> Op | None:
     inner = moved(op.inner, order)
-    if inner is None:
-        return None
+    if inner is None or (_shares_axes(op.inner) and any(axis is not None for axis in op.axes)):
+        return None  # an operand of lower rank counts its scale's axis otherwise
     data = len(op.axes) if _shares_axes(op.inner) else 1
     axes = tuple(_along(axis, order) if index < data else axis for index, axis in enumerate(op.axes))
     return cast(Op, op.replace(inner=inner, axes=axes, axis=_along(op.axis, order)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mconv.ir import DType, Node, TensorType
+from mconv.ir import DType, Node
 
 KINDS = {kind.value: kind for kind in DType}
 MAX_BROADCAST = 6
@@ -67,31 +67,10 @@ def constant(*names: str) -> Any:
     return holds
 
 
-def attributes_known(*names: str) -> Any:
-    """A condition: these attributes are known, not given as operands at run time."""
-
-    def holds(node: Node) -> bool | str:
-        for name in names:
-            if getattr(node.op, name) is None and node.operand(name) is not None:
-                return f"its {name} are known only at run time"
-        return True
-
-    holds.__doc__ = f"{' and '.join(names)} are known"
-    return holds
-
-
 def static(node: Node) -> bool | str:
     """all sizes are known."""
     for value in (*node.inputs, *node.results):
         if not value.type.is_static:
-            return f"the sizes of %{value.name}: {value.type} must be known; fix them with --input-shape or --dim"
-    return True
-
-
-def at_most_batch_unknown(node: Node) -> bool | str:
-    """all sizes but the first are known."""
-    for value in (*node.inputs, *node.results):
-        if not all(isinstance(d, int) for d in value.type.shape[1:]):
             return f"the sizes of %{value.name}: {value.type} must be known; fix them with --input-shape or --dim"
     return True
 
@@ -102,8 +81,3 @@ def broadcasts(node: Node) -> bool | str:
     if len(shapes) > 1 and max(map(len, shapes)) > MAX_BROADCAST:
         return f"it broadcasts over more than {MAX_BROADCAST} axes"
     return True
-
-
-def known_size(type: TensorType, *axes: int) -> bool:
-    """True where the sizes along these axes are known."""
-    return all(isinstance(type.shape[axis], int) for axis in axes)

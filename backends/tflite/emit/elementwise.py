@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mconv.ir import Node, Op, ops
 
+from ...base import Emitter
 from ..backend import tflite
 from ..net import Net
 from .activation import carried
@@ -69,14 +70,14 @@ def _register() -> None:
         tflite.emits(op, where=conditions)(_fusing(kernel) if kernel.fuses else _plain(kernel))
 
 
-def _plain(kernel: _Kernel):  # type: ignore[no-untyped-def]
+def _plain(kernel: _Kernel) -> Emitter:
     def emit(node: Node, net: Net) -> None:
         net.add(kernel.name, node.inputs, node.results, kernel.options)
 
     return emit
 
 
-def _fusing(kernel: _Kernel):  # type: ignore[no-untyped-def]
+def _fusing(kernel: _Kernel) -> Emitter:
     def emit(node: Node, net: Net) -> None:
         if not node.result.type.dtype.is_float:
             net.add(kernel.name, node.inputs, node.results, kernel.options, FusedActivationFunction=0)

@@ -63,9 +63,9 @@ def max_pool(node: Node, net: Net) -> None:
 
 
 def never_negative(x: Value) -> bool:
-    """True where the operator that makes x tells that no element is below zero."""
+    """True where the operator that makes x tells that no real number is below zero; of integers nothing is told."""
     node = x.producer
-    if node is None:
+    if node is None or not x.type.dtype.is_float:
         return False
     op: Any = node.op
     if isinstance(op, Conv) and op.activation is not None:

@@ -7,6 +7,7 @@ import numpy as np
 from mconv.ir import DType, Node, TensorType, ops
 from mconv.ir.op import Op
 
+from ...base import Emitter
 from ..backend import tflite
 from ..net import Net
 from .conditions import floats, rank_at_most, takes
@@ -25,7 +26,7 @@ _OF_TRUTH = {"REDUCE_MAX": "REDUCE_ANY", "REDUCE_MIN": "REDUCE_ALL"}
 """The extremes of truth values."""
 
 
-def _reducer(name: str):  # type: ignore[no-untyped-def]
+def _reducer(name: str) -> Emitter:
     def emit(node: Node, net: Net) -> None:
         x, given = node.inputs[0], node.operand("axes")
         axes: tuple[int, ...] | None = node.op.axes  # type: ignore[attr-defined]
