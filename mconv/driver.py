@@ -11,6 +11,7 @@ from .backends.base import Backend
 from .backends.files import write_all
 from .ir import Graph, MismatchError, Problem, UsageError
 from .passes import pipeline
+from .passes.base import Context
 from .report import Result, Step, Verification, transposes_left
 from .stages import Options, bind_batch, context_for, is_channels_last, read, rewrite
 
@@ -30,7 +31,7 @@ def convert(source: Any, options: Options) -> Result:
         context,
         channels_last=is_channels_last(source),
         check=options.check_passes,
-        after=_checker(graph, options),
+        after=_checker(graph, options, context),
     )
     options.progress("emitting")
     artifact = backend.emit(graph, fp16=options.fp16, name=_stem(source))
@@ -64,12 +65,12 @@ def convert(source: Any, options: Options) -> Result:
     )
 
 
-def _checker(graph: Graph, options: Options) -> Callable[[pipeline.Step, Graph], None] | None:
+def _checker(graph: Graph, options: Options, context: Context) -> Callable[[pipeline.Step, Graph], None] | None:
     if not options.check_passes:
         return None
     from .verification import PassChecker
 
-    return PassChecker(graph, options)
+    return PassChecker(graph, options, context.layout)
 
 
 def mismatch(verification: Verification) -> MismatchError:

@@ -35,7 +35,7 @@ from .ir.ops import (
     Unsqueeze,
 )
 from .passes import pipeline
-from .passes.base import Context
+from .passes.base import Context, Layout
 from .report import Blame, Comparison, Verification
 from .stages import Options, bind_batch, is_channels_last, read, rewrite
 
@@ -223,8 +223,9 @@ def find_blame(
         found = runner.run([(model, feeds, wanted)])[0] if model.format in NAMED else {}
     if isinstance(found, dict) and (blame := _first_difference(first, found, values, rtol, "reading")):
         return blame
-    watcher = PassWatcher(first, feeds, values, rtol)
-    rewrite(first, Context(target=target), channels_last=is_channels_last(source), after=watcher)
+    context = Context(target=target)
+    watcher = PassWatcher(first, feeds, values, rtol, context.layout)
+    rewrite(first, context, channels_last=is_channels_last(source), after=watcher)
     if watcher.blame is not None:
         return watcher.blame
     if blame := _blame_writing(graph, artifact, written, feed_maker.turned(feeds, ends), rtol):
@@ -288,8 +289,10 @@ def _first_difference(
 class PassWatcher:
     """Runs the graph after each pass until the outputs part from what they were; then names the pass and a value."""
 
-    def __init__(self, graph: Graph, feeds: Mapping[str, Array], values: dict[str, Array], rtol: float) -> None:
-        self.feeds, self.values, self.rtol = feeds, values, rtol
+    def __init__(
+        self, graph: Graph, feeds: Mapping[str, Array], values: dict[str, Array], rtol: float, layout: Layout
+    ) -> None:
+        self.feeds, self.values, self.rtol, self.layout = feeds, values, rtol, layout
         self.expected = _outputs(graph, feeds)
         self.blame: Blame | None = None
 
@@ -297,12 +300,16 @@ class PassWatcher:
         """Compare after one pass."""
         if self.blame is not None:
             return
-        outputs = _outputs(graph, self.feeds)
+        ends = self.layout.ends  # empty until the layout pass has turned inputs and outputs
+        feeds = feed_maker.turned(self.feeds, ends)
+        outputs = feed_maker.turned_back(_outputs(graph, feeds), ends)
         worst = max((relative_error(self.expected[n], outputs[n]) for n in self.expected), default=0.0)
         if worst <= self.rtol:
             return
-        values = _all_values(graph, self.feeds)
-        known = {n: a for n, a in self.values.items() if n in values and a.shape == values[n].shape}
+        values = _all_values(graph, feeds)
+        turned = {*ends, *self.layout.orders}
+        known = {n: a for n, a in self.values.items() if n not in turned and n in values}
+        known = {n: a for n, a in known.items() if a.shape == values[n].shape}
         first = _first_difference(graph, known, values, self.rtol, "pass")
         node, origin = (first.node, first.origin) if first else ("an output", "")
         self.blame = Blame("pass", node, origin, worst, step.name)
@@ -311,9 +318,9 @@ class PassWatcher:
 class PassChecker:
     """``--check-passes``: the interpreter before and after each pass. CheckError (MC403) names the pass."""
 
-    def __init__(self, graph: Graph, options: Options) -> None:
+    def __init__(self, graph: Graph, options: Options, layout: Layout) -> None:
         feeds = feed_maker.make(graph, options.inputs, options.seed)
-        self.watcher = PassWatcher(graph, feeds, _all_values(graph, feeds), options.rtol or PASS_RTOL)
+        self.watcher = PassWatcher(graph, feeds, _all_values(graph, feeds), options.rtol or PASS_RTOL, layout)
 
     def __call__(self, step: pipeline.Step, graph: Graph) -> None:
         """Compare after one pass."""
