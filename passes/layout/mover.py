@@ -51,6 +51,7 @@ class Mover:
     where: dict[Value, _Stored] = field(default_factory=dict)
     turned: dict[tuple[Value, Order], Value] = field(default_factory=dict)
     old: list[Node] = field(default_factory=list)
+    reasons: dict[Value, str] = field(default_factory=dict)
 
     def run(self) -> int:
         """Walk the graph once in order; the number of nodes replaced or given other operands."""
@@ -60,6 +61,7 @@ class Mover:
         for value in dict.fromkeys(self.graph.outputs):
             self._return(value, self._end_order(value))
         self._remove_old()
+        self.context.layout.reasons.update((value.name, reason) for value, reason in self.reasons.items())
         return changes
 
     # One node ---------------------------------------------------------------------------------------------
@@ -171,7 +173,7 @@ class Mover:
             except Refusal:  # several sizes are known only at run time: no Reshape can say them
                 pass
         made = self._add(Transpose(perm), [content], old, reader)
-        self.context.layout.reasons[made.name] = why(self.plan, old, reader)
+        self.reasons[made] = why(self.plan, old, reader)
         return made
 
     def _add(self, op: Op, operands: list[Value | None], old: Value, reader: Node | None) -> Value:
