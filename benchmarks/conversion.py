@@ -2,7 +2,7 @@
 
     python benchmarks/conversion.py --zoo build/zoo --repeat 5
 
-Eight networks from 5 MB to 530 MB. ``mconv`` runs as the command does, without the comparison that pnnx has not either
+Eight networks from 5 MB to 350 MB. ``mconv`` runs as the command does, without the comparison that pnnx has not either
 (``--no-verify``). Ratios are of medians; memory is the peak resident size from the kernel's account.
 """
 

@@ -135,8 +135,9 @@ def link(model: Path, folder: Path) -> Path:
 
 
 def convert(peer: Peer, model: Path, facts: dict[str, Any], folder: Path) -> Run:
-    """One conversion by one tool, in an empty folder."""
+    """One conversion by one tool, in an empty folder, with nothing of the tools before it left to be written to disk."""
     linked = link(model, folder)
+    os.sync()
     return measure(peer.command(linked, facts), folder)
 
 
