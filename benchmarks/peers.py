@@ -135,7 +135,7 @@ def link(model: Path, folder: Path) -> Path:
 
 
 def convert(peer: Peer, model: Path, facts: dict[str, Any], folder: Path) -> Run:
-    """One conversion by one tool, in an empty folder, with nothing of the tools before it left to be written to disk."""
+    """One conversion by one tool, in an empty folder; what tools before it wrote has reached the disk."""
     linked = link(model, folder)
     os.sync()
     return measure(peer.command(linked, facts), folder)
