@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import driver, stages
-from .ir import Array, Graph, Shape
+from .frontends import Reading
+from .ir import Array, Graph
 from .passes.base import Context, Event
 from .report import Result, Verification
 
-if TYPE_CHECKING:
-    import onnx
-
 
 def convert(
-    model: str | Path | onnx.ModelProto,
+    model: Any,
     target: str,
     *,
     output: str | Path | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     dims: Mapping[str, int] | None = None,
     simplify: bool = False,
+    signature: str | None = None,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    weights: str | Path | None = None,
+    random_weights: int | None = None,
     fp16: bool = False,
     verify: bool | None = None,
-    inputs: Mapping[str, Array] | None = None,
+    data: Mapping[str, Array] | None = None,
     seed: int = 0,
     rtol: float | None = None,
     check_passes: bool = False,
@@ -35,26 +38,32 @@ def convert(
 ) -> Result:
     """Convert a model and write the target's files; they appear whole, or not at all.
 
-    ``output`` is a path without suffix, or a folder; by default the model's name in the current folder.
-    ``input_shapes`` and ``dims`` make symbolic sizes numbers; ``fp16`` stores weights as 16-bit floats.
+    ``model`` is a path (a file, or a SavedModel's folder), an ``onnx.ModelProto``, a Keras model, a ``tf.function``
+    with an input signature, or a ``tf.Module``. ``output`` is a path without suffix, or a folder; by default the
+    model's name in the current folder. ``input_shapes`` and ``dims`` make symbolic sizes numbers; ``fp16`` stores
+    weights as 16-bit floats. ``signature``, ``inputs``, ``outputs`` choose a part of a TensorFlow model; ``weights``
+    names the file of a Caffe net's weights, ``random_weights`` is the seed of weights for a net without any;
+    ``simplify`` runs onnx-simplifier on an ONNX model first.
     ``verify``: None compares source and result where the runtimes are installed, True insists on it, False does
     not. ``io_layout`` "nhwc" makes inputs and outputs that are images channels last, for targets that compute so;
     "model" keeps the source's. ``trace`` is told every rule applied or refused, ``trace_layout`` where transposes
-    are placed and why. ``inputs`` (name to array) or else random numbers from ``seed`` are compared within ``rtol``,
-    a relative error (largest absolute difference over the reference's largest magnitude).
+    are placed and why. ``data`` (arrays by input name) or else random numbers from ``seed`` are compared within
+    ``rtol``, a relative error (largest absolute difference over the reference's largest magnitude).
 
     Returns a Result with files, graph and verification. Raises MconvError: UsageError, UnreadableError,
     UnsupportedError (with every refused node), MismatchError.
     """
+    reading = _reading(
+        input_shapes=input_shapes, dims=dims, simplify=simplify, signature=signature, inputs=inputs, outputs=outputs,
+        weights=weights, random_weights=random_weights,
+    )  # fmt: skip
     options = stages.Options(
         target=target,
         output=None if output is None else Path(output),
-        input_shapes={name: tuple(shape) for name, shape in (input_shapes or {}).items()},
-        dims=dict(dims or {}),
-        simplify=simplify,
+        reading=reading,
         fp16=fp16,
         verify=verify,
-        inputs=inputs,
+        data=data,
         seed=seed,
         rtol=rtol,
         check_passes=check_passes,
@@ -65,20 +74,13 @@ def convert(
     return driver.convert(model, options)
 
 
-def load(
-    model: str | Path | onnx.ModelProto,
-    *,
-    input_shapes: Mapping[str, Shape] | None = None,
-    dims: Mapping[str, int] | None = None,
-    optimize: bool = True,
-    simplify: bool = False,
-) -> Graph:
+def load(model: Any, *, optimize: bool = True, **options: Any) -> Graph:
     """The model as a graph; with ``optimize`` after the passes that no target is needed for.
 
-    ``simplify`` runs onnx-simplifier first. Raises UsageError, UnreadableError or UnsupportedError.
+    ``model`` and ``options`` (``input_shapes``, ``dims``, ``simplify``, ``signature``, ``inputs``, ``outputs``,
+    ``weights``, ``random_weights``) are those of `convert`. Raises UsageError, UnreadableError or UnsupportedError.
     """
-    options = stages.Options("", input_shapes=input_shapes or {}, dims=dims or {}, simplify=simplify)
-    graph = stages.read(model, options)
+    graph = stages.read(model, stages.Options("", reading=_reading(**options)))
     if optimize:
         stages.rewrite(graph, Context(), channels_last=stages.is_channels_last(model))
     return graph
@@ -88,19 +90,35 @@ def verify(
     reference: str | Path,
     candidate: str | Path,
     *,
-    inputs: Mapping[str, Array] | None = None,
+    data: Mapping[str, Array] | None = None,
     seed: int = 0,
     rtol: float | None = None,
-    input_shapes: Mapping[str, Shape] | None = None,
-    dims: Mapping[str, int] | None = None,
+    **options: Any,
 ) -> Verification:
     """Run two model files in their own runtimes on the same inputs and compare all outputs.
 
-    Raises UsageError where their inputs or outputs do not correspond, MissingExtraError without a runtime.
+    ``options`` are those of `load`; each model gets what its format takes. Raises UsageError where their inputs or
+    outputs do not correspond, MissingExtraError without a runtime.
     """
     from .verification import verify_files
 
-    options: dict[str, Any] = {"input_shapes": input_shapes or {}, "dims": dims or {}}
-    return verify_files(
-        Path(reference), Path(candidate), stages.Options("", inputs=inputs, seed=seed, rtol=rtol, **options)
-    )
+    checked = stages.Options("", reading=_reading(**options), data=data, seed=seed, rtol=rtol)
+    return verify_files(Path(reference), Path(candidate), checked)
+
+
+def _reading(**options: Any) -> Reading:
+    """The options of reading, from plain values: None and empty ones were not given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, wanted in _PLAIN.items():
+        if name in given:
+            given[name] = wanted(given[name])
+    return Reading(**given)
+
+
+_PLAIN: Mapping[str, Callable[[Any], Any]] = {
+    "input_shapes": lambda shapes: {name: tuple(shape) for name, shape in shapes.items()},
+    "dims": dict,
+    "inputs": tuple,
+    "outputs": tuple,
+    "weights": Path,
+}

@@ -19,6 +19,7 @@ from .faults import reported
 from .ir.errors import MconvError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from .frontends import Reading
     from .ir.types import Shape
 
 SCREEN = 36
@@ -72,6 +73,10 @@ def _dim(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
+def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in (text or "").split(",") if name)
+
+
 def _pairs(parse: Callable[[str], tuple[str, Any]]) -> Callable[[click.Context, click.Parameter, Any], dict[str, Any]]:
     return lambda ctx, param, values: dict(parse(v) for v in values)
 
@@ -82,6 +87,13 @@ def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Shape of an input, as in images:1,3,224,224. May be repeated."),
         click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", callback=_pairs(_dim),
                      help="Size of a symbolic dimension, as in batch=1. May be repeated."),
+        click.option("--inputs", metavar="NAME,...", callback=_names, help="TensorFlow: begin at these values."),
+        click.option("--outputs", metavar="NAME,...", callback=_names, help="TensorFlow: end at these values."),
+        click.option("--signature", metavar="NAME", help="TensorFlow: which signature of a SavedModel."),
+        click.option("--weights", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Caffe: the weights of the net.  [default: the .caffemodel of its name]"),
+        click.option("--random-weights", type=int, metavar="SEED",
+                     help="Caffe: random weights, to work on an architecture without any."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -89,7 +101,7 @@ def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--inputs", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE.npz",
+        click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE.npz",
                      help="Arrays to compare on, by input name (an .npy for a model of one input)."),
         click.option("--seed", default=0, show_default=True, help="Seed of the random inputs used otherwise."),
         click.option("--rtol", type=click.FloatRange(min=0), default=None,
@@ -139,7 +151,7 @@ def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 def convert(
     model: Path,
-    inputs: Path | None,
+    data: Path | None,
     report: Path | None,
     trace_passes: bool,
     trace_layout: bool,
@@ -152,12 +164,14 @@ def convert(
     """  # fmt: skip
     from . import driver, stages
 
+    reading = _reading(options)
     with _progress(quiet) as progress:
         result = driver.convert(
             model,
             stages.Options(
                 **options,
-                inputs=_read_inputs(inputs),
+                reading=reading,
+                data=_read_data(data),
                 trace=(lambda event: click.echo(event)) if trace_passes else None,
                 trace_layout=(lambda line: click.echo(line)) if trace_layout else None,
                 progress=progress,
@@ -178,11 +192,11 @@ def convert(
 @click.option("--target", "-t", metavar="TARGET", help="As it is fitted to this target; shows the transposes left.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--text", is_flag=True, help="Print the graph in mconv's text form.")
-def inspect(model: Path, raw: bool, target: str | None, as_json: bool, text: bool, **shapes: Any) -> None:
+def inspect(model: Path, raw: bool, target: str | None, as_json: bool, text: bool, **options: Any) -> None:
     """Show inputs, operators, parameters, FLOPs and peak activation memory of MODEL."""
     from . import inspection, tables
 
-    graph, reasons = inspection.load(model, raw=raw, target=target, **shapes)
+    graph, reasons = inspection.load(model, raw=raw, target=target, reading=_reading(options))
     if text:
         click.echo(str(graph))
         return
@@ -218,7 +232,7 @@ def ops(target: str | None, as_json: bool) -> None:
 @_model_options
 @_data_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def verify(reference: Path, candidate: Path, inputs: Path | None, as_json: bool, **options: Any) -> None:
+def verify(reference: Path, candidate: Path, data: Path | None, as_json: bool, **options: Any) -> None:
     """Run two model files in their own runtimes on the same inputs and compare every output.
 
     Exit status 4 where they differ.
@@ -226,7 +240,7 @@ def verify(reference: Path, candidate: Path, inputs: Path | None, as_json: bool,
     from . import api, tables
     from .driver import mismatch
 
-    found = api.verify(reference, candidate, inputs=_read_inputs(inputs), **options)
+    found = api.verify(reference, candidate, data=_read_data(data), **options)
     if as_json:
         _print_json(found.as_dict())
     else:
@@ -241,7 +255,15 @@ def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def _read_inputs(path: Path | None) -> dict[str, Any] | None:
+def _reading(options: dict[str, Any]) -> Reading:
+    """The options of reading, taken out of all."""
+    from .frontends import Reading
+
+    given = {name: options.pop(name) for name in Reading._fields if name in options}
+    return Reading(**{name: value for name, value in given.items() if value is not None})
+
+
+def _read_data(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     from .feeds import read_npz

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from .frontends import Reading
 from .ir import Graph, Value
 from .ir.record import Record
 from .report import Relocation, transposes_left
@@ -38,12 +38,12 @@ class Inspection(Record):
 
 
 def load(
-    model: str | Path, *, raw: bool = False, target: str | None = None, **shapes: Any
+    model: str | Path, *, raw: bool = False, target: str | None = None, reading: Reading | None = None
 ) -> tuple[Graph, dict[str, str] | None]:
     """A model as it is read, simplified, or fitted to a target; then with the reasons of the transposes left."""
     from . import backends, stages
 
-    options = stages.Options(target or "", **shapes)
+    options = stages.Options(target or "", reading=reading or Reading())
     backend = None if target is None else backends.get(target)
     graph = stages.read(model, options)
     if raw and backend is None:

@@ -11,15 +11,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .ir.errors import MissingExtraError, Problem
-from .ir.record import Record
+from .ir.record import NOTHING, Record
 from .ir.types import Array
 
 TIMEOUT = 1800
@@ -35,10 +36,15 @@ class RunFailed(Exception):
 
 
 class Model(Record):
-    """A model to run: its format, and its files by suffix."""
+    """A model to run: its format, and its files by suffix, or an object of this process.
+
+    ``settings`` are further arguments of the function that runs it, as JSON can hold them.
+    """
 
     format: str
     files: Mapping[str, str]
+    settings: Mapping[str, Any] = NOTHING
+    live: Any = None
 
     @property
     def runtime(self) -> str:
@@ -47,16 +53,24 @@ class Model(Record):
 
 
 class Runtime(Record):
-    """The package that runs a format, and the function of this module that calls it."""
+    """The package that runs a format, the module whose ``run`` calls it, and the extra that installs it.
+
+    ``threaded``: its ``run`` is told how many threads to use.
+    """
 
     package: str
-    function: str
+    module: str
+    extra: str = "verify"
+    threaded: bool = False
 
 
 RUNTIMES = {
-    "onnx": Runtime("onnxruntime", "_run_onnx"),
-    "ncnn": Runtime("ncnn", "_run_ncnn"),
-    "tflite": Runtime("ai_edge_litert", "_run_tflite"),
+    "onnx": Runtime("onnxruntime", "mconv.frontends.onnx.runtime"),
+    "ncnn": Runtime("ncnn", "mconv.backends.ncnn.runtime", threaded=True),
+    "tflite": Runtime("ai_edge_litert", "mconv.backends.tflite.runtime", threaded=True),
+    "caffe": Runtime("cv2", "mconv.frontends.caffe.runtime", "caffe"),
+    "tensorflow": Runtime("tensorflow", "mconv.frontends.tensorflow.runtime", "tensorflow"),
+    "keras": Runtime("keras", "mconv.frontends.keras.runtime", "tensorflow"),
 }
 
 
@@ -67,25 +81,35 @@ def available(format: str) -> bool:
     return format in RUNTIMES and find_spec(RUNTIMES[format].package) is not None
 
 
+def install(*formats: str) -> str:
+    """The line that installs the runtimes of formats."""
+    extras = sorted({RUNTIMES[format].extra for format in formats if format in RUNTIMES} or {"verify"})
+    return f"pip install 'mconv[{','.join(extras)}]'"
+
+
 def require(format: str) -> None:
     """MissingExtraError (MC130) with the line to type, unless the runtime is installed."""
     if not available(format):
         package = RUNTIMES[format].package if format in RUNTIMES else format
-        raise MissingExtraError(
-            Problem("MC130", f"running a model of format {format} needs {package}", hint="pip install 'mconv[verify]'")
-        )
+        what = f"running a model of format {format} needs {package}"
+        raise MissingExtraError(Problem("MC130", what, hint=install(format)))
 
 
 def run(jobs: Sequence[tuple[Model, Mapping[str, Array], Sequence[str]]]) -> list[dict[str, Array] | RunFailed]:
-    """Run models side by side: for each its feeds by name and the values wanted; arrays by name, or the failure."""
+    """Run models side by side: for each its feeds by name and the values wanted; arrays by name, or the failure.
+
+    An object of this process is run in it.
+    """
     with tempfile.TemporaryDirectory(prefix="mconv-") as folder:
-        started: list[tuple[subprocess.Popen[str], Path]] = []
+        started: list[tuple[subprocess.Popen[str], Path] | None] = []
         try:
-            for index, job in enumerate(jobs):
-                started.append(_start(Path(folder), index, *job))  # one that fails must find those before it
-            return [_finish(*each) for each in started]
+            for index, job in enumerate(jobs):  # one that fails must find those before it
+                started.append(None if job[0].live is not None else _start(Path(folder), index, *job))
+            return [
+                _run_live(*job) if each is None else _finish(*each) for job, each in zip(jobs, started, strict=True)
+            ]
         finally:
-            for process, _ in started:
+            for process, _ in filter(None, started):
                 if process.poll() is None:
                     process.kill()
                 with suppress(BrokenPipeError), process:  # waits, and closes the pipes
@@ -98,9 +122,12 @@ def _start(
     require(model.format)
     given, result = folder / f"{index}.in.npz", folder / f"{index}.out.npz"
     np.savez(given, *feeds.values())
+    runtime = RUNTIMES[model.format]
+    threads = {"threads": os.cpu_count() or 1} if runtime.threaded else {}
     request = {
-        "function": RUNTIMES[model.format].function,
+        "module": runtime.module,
         "files": dict(model.files),
+        "settings": {**threads, **model.settings},
         "names": list(feeds),
         "wanted": list(wanted),
         "feeds": str(given),
@@ -154,7 +181,8 @@ def serve() -> None:
     with np.load(request["feeds"], allow_pickle=False) as arrays:
         feeds = {name: arrays[f"arr_{i}"] for i, name in enumerate(request["names"])}
     try:
-        results = globals()[request["function"]](request["files"], feeds, request["wanted"])
+        module = import_module(request["module"])
+        results = module.run(request["files"], feeds, request["wanted"], **request["settings"])
     except Exception as error:  # a runtime's errors are of many types; the parent reports the text
         answer: dict[str, Any] = {"error": f"{type(error).__name__}: {str(error).strip()[:500]}"}
     else:
@@ -163,47 +191,10 @@ def serve() -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
 
 
-def _run_onnx(files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
-    import onnxruntime as package
-
-    onnxruntime: Any = package
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    # products of 8-bit integers saturate on processors without VNNI; what the file says does not
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with _with_outputs(files[".onnx"], wanted, options) as model:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        names = [name for name in wanted if name in {o.name for o in session.get_outputs()}]
-        return dict(zip(names, session.run(names, dict(feeds)), strict=True))
-
-
-@contextmanager
-def _with_outputs(path: str, wanted: Sequence[str], options: Any) -> Iterator[str | bytes]:
-    """The path, or the bytes of the model with inner values made outputs where some are wanted."""
-    import onnx
-
-    model = onnx.load(path, load_external_data=False) if os.path.getsize(path) < 2**31 else None
-    there = {o.name for o in model.graph.output} if model is not None else set(wanted)
-    inner = [name for name in wanted if name not in there]
-    if model is None or not inner:
-        del model
-        yield path
-        return
-    made = {name for node in model.graph.node for name in node.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner if name in made)
-    folder = str(Path(path).resolve().parent)
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
-    yield model.SerializeToString()
-
-
-def _run_ncnn(files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
-    from .backends.ncnn.runtime import run as run_ncnn
-
-    return run_ncnn(files, feeds, wanted, threads=os.cpu_count() or 1)
-
-
-def _run_tflite(files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
-    from .backends.tflite.runtime import run as run_tflite
-
-    return run_tflite(files, feeds, wanted, threads=os.cpu_count() or 1)
+def _run_live(model: Model, feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array] | RunFailed:
+    module = import_module(RUNTIMES[model.format].module)
+    try:
+        results: dict[str, Array] = module.run_object(model.live, feeds, wanted, **model.settings)
+    except Exception as error:  # a framework's errors are of many types
+        return RunFailed(f"{type(error).__name__}: {str(error).strip()[:500]}")
+    return results

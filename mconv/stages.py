@@ -8,9 +8,10 @@ from typing import Any
 
 from . import frontends
 from .backends.base import Backend
-from .ir import Array, Graph, Problem, Shape, Symbol, TensorType, UsageError
+from .frontends import Reading
+from .ir import Array, Graph, Problem, Symbol, TensorType, UsageError
 from .ir.infer import refresh_types
-from .ir.record import NOTHING, Record
+from .ir.record import Record
 from .passes import pipeline
 from .passes.base import Context, Event, Layout
 
@@ -24,13 +25,12 @@ class Options(Record):
 
     target: str
     output: Path | None = None
-    input_shapes: Mapping[str, Shape] = NOTHING
-    dims: Mapping[str, int] = NOTHING
-    simplify: bool = False
+    reading: Reading = Reading()
     fp16: bool = False
     verify: bool | None = None
     """True: fail where it cannot be verified; None: verify where the runtimes are installed; False: do not."""
-    inputs: Mapping[str, Array] | None = None
+    data: Mapping[str, Array] | None = None
+    """Arrays by input name to compare on; None for random ones from ``seed``."""
     seed: int = 0
     rtol: float | None = None
     check_passes: bool = False
@@ -43,14 +43,12 @@ class Options(Record):
 
 def read(source: Any, options: Options) -> Graph:
     """The graph of the source, before any pass."""
-    return frontends.load(
-        source, input_shapes=options.input_shapes, dims=options.dims, simplify=options.simplify
-    )  # fmt: skip
+    return frontends.load(source, options.reading)
 
 
 def is_channels_last(source: Any) -> bool:
     """Whether the source's format has the channels of spatial operators last."""
-    return isinstance(source, str | Path) and frontends.format_of(Path(source)).channels_last
+    return frontends.format_of(source).channels_last
 
 
 def bind_batch(graph: Graph, options: Options, backend: Backend) -> tuple[Graph, list[str]]:

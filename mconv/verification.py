@@ -15,6 +15,7 @@ from . import feeds as feed_maker
 from . import frontends, inspection, runner
 from .backends.base import Artifact, Backend
 from .compare import compare, relative_error
+from .frontends import Reading
 from .ir import Array, CheckError, Graph, MissingExtraError, Problem, UsageError, Value
 from .ir.interpreter import run as interpret
 from .ir.ops import (
@@ -63,13 +64,13 @@ def verify_conversion(
     ``ends`` are the inputs and outputs whose axes stand in another order in ``graph`` than in the source.
     """
     rtol = _allowed(options)
-    with source_model(source) as model:
+    with source_model(source, options.reading) as model:
         missing = [format for format in (model.format, backend.name) if not runner.available(format)]
         if missing:
             if options.verify:
                 runner.require(missing[0])
             packages = ", ".join(runner.RUNTIMES[f].package if f in runner.RUNTIMES else f for f in missing)
-            return Verification(None, reason=f"{packages} not installed (pip install 'mconv[verify]')")
+            return Verification(None, reason=f"{packages} not installed ({runner.install(*missing)})")
         _check_memory(graph)
         feeds = _source_feeds(graph, options, ends)
         given = feed_maker.turned(feeds, ends)
@@ -106,9 +107,9 @@ def _holds_steps(value: Value) -> bool:
 
 def _source_feeds(graph: Graph, options: Options, ends: feed_maker.Orders) -> dict[str, Array]:
     """Feeds in the source's layout: the person's own are in it, random ones are made for ``graph`` and turned back."""
-    if options.inputs is None or not ends:
-        return feed_maker.turned_back(feed_maker.make(graph, options.inputs, options.seed), ends)
-    given = options.inputs
+    if options.data is None or not ends:
+        return feed_maker.turned_back(feed_maker.make(graph, options.data, options.seed), ends)
+    given = options.data
     if set(given) == {""} and len(graph.inputs) == 1:
         given = {graph.inputs[0].name: given[""]}
     fitting = {n: a for n, a in given.items() if n not in ends or a.ndim == len(ends[n])}
@@ -121,14 +122,15 @@ def _allowed(options: Options) -> float:
 
 def verify_files(left: Path, right: Path, options: Options) -> Verification:
     """Compare two model files, each run in its own runtime on the same inputs."""
-    graphs = [frontends.load(p, input_shapes=options.input_shapes, dims=options.dims) for p in (left, right)]
+    readings = _readings(options.reading, left, right)
+    graphs = [frontends.load(path, reading) for path, reading in zip((left, right), readings, strict=True)]
     first, second = graphs
     _check_memory(first)
-    feeds = feed_maker.make(first, options.inputs, options.seed)
+    feeds = feed_maker.make(first, options.data, options.seed)
     names = _paired("inputs", [v.name for v in first.inputs], [v.name for v in second.inputs])
     outputs = _paired("outputs", first.output_names, second.output_names)
     renamed = {names[name]: array for name, array in feeds.items()}
-    with source_model(left) as model_a, source_model(right) as model_b:
+    with source_model(left, readings[0]) as model_a, source_model(right, readings[1]) as model_b:
         found, made = runner.run([(model_a, feeds, list(outputs)), (model_b, renamed, list(outputs.values()))])
         for model, result in ((model_a, found), (model_b, made)):
             if isinstance(result, runner.RunFailed):
@@ -139,6 +141,13 @@ def verify_files(left: Path, right: Path, options: Options) -> Verification:
     given = {a: made[b] for a, b in outputs.items()}
     compared = compare(list(outputs), found, given, rtol, stored_outputs(first))
     return Verification(all(c.passed for c in compared), str(left), str(right), rtol, compared)
+
+
+def _readings(reading: Reading, *paths: Path) -> list[Reading]:
+    """For each model the options that its format takes; all of them where none takes one, which is an error then."""
+    takes = [frontends.format_of(path).takes for path in paths]
+    known = set(reading.given()) <= frozenset().union(*takes)
+    return [reading.only(taken) if known else reading for taken in takes]
 
 
 def _check_memory(graph: Graph) -> None:
@@ -157,19 +166,22 @@ def _check_memory(graph: Graph) -> None:
 
 
 @contextmanager
-def source_model(source: Any) -> Iterator[runner.Model]:
-    """The source as files that a runtime can open (a ModelProto is written to a temporary folder)."""
+def source_model(source: Any, reading: Reading) -> Iterator[runner.Model]:
+    """The source as its runtime takes it: files (a ModelProto is written to a temporary folder), or the object."""
+    format = frontends.format_of(source)
+    settings = {name: value for name, value in reading.given().items() if name in ("signature",)}
     if isinstance(source, str | Path):
-        format = frontends.format_of(Path(source)).name
-        yield runner.Model(format, frontends.files_of(Path(source)))
-        return
-    import onnx
+        yield runner.Model(format.name, frontends.files_of(Path(source), reading), settings)
+    elif format.name == "onnx":
+        import onnx
 
-    with TemporaryDirectory(prefix="mconv-") as folder:
-        path = str(Path(folder) / "model.onnx")
-        large = source.ByteSize() > 2**30
-        onnx.save(source, path, save_as_external_data=large)
-        yield runner.Model("onnx", {".onnx": path})
+        with TemporaryDirectory(prefix="mconv-") as folder:
+            path = str(Path(folder) / "model.onnx")
+            large = source.ByteSize() > 2**30
+            onnx.save(source, path, save_as_external_data=large)
+            yield runner.Model("onnx", {".onnx": path})
+    else:
+        yield runner.Model(format.name, {}, settings, source)
 
 
 def _reference(
@@ -218,7 +230,7 @@ def find_blame(
     target = backend_of(written)
     first, _ = bind_batch(read(source, options), options, target)
     values = _all_values(first, feeds)
-    with source_model(source) as model:
+    with source_model(source, options.reading) as model:
         wanted = [v.name for node in first.nodes for v in node.results]
         found = runner.run([(model, feeds, wanted)])[0] if model.format in NAMED else {}
     if isinstance(found, dict) and (blame := _first_difference(first, found, values, rtol, "reading")):
@@ -319,7 +331,7 @@ class PassChecker:
     """``--check-passes``: the interpreter before and after each pass. CheckError (MC403) names the pass."""
 
     def __init__(self, graph: Graph, options: Options, layout: Layout) -> None:
-        feeds = feed_maker.make(graph, options.inputs, options.seed)
+        feeds = feed_maker.make(graph, options.data, options.seed)
         self.watcher = PassWatcher(graph, feeds, _all_values(graph, feeds), options.rtol or PASS_RTOL, layout)
 
     def __call__(self, step: pipeline.Step, graph: Graph) -> None:

@@ -13,7 +13,7 @@ from mconv import runner
 def serve() -> None:
     """As runner.serve, but for three requests."""
     line = sys.stdin.readline()
-    match json.loads(line)["function"]:
+    match json.loads(line)["module"]:
         case "signal":
             os.abort()
         case "exit":

@@ -48,7 +48,7 @@ def need_runtimes() -> None:
         (["convert"], ["--target", "--output", "--fp16", "--no-verify", "--rtol", "--seed", "--report", "--dim"]),
         (["inspect"], ["--raw", "--json", "--text", "FLOPs"]),
         (["ops"], ["--target", "--json"]),
-        (["verify"], ["--inputs", "--rtol", "Exit status 4"]),
+        (["verify"], ["--data", "--rtol", "Exit status 4"]),
     ],
 )
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -115,7 +115,7 @@ def test_the_source_is_never_overwritten(tmp_path: Path) -> None:
         (["--target", "ncnn", "--dim", "batch=0"], "MC100"),
         (["--target", "ncnn", "--dim", "height=3"], "MC112"),
         (["--target", "ncnn", "--rtol", "-1"], "MC100"),
-        (["--target", "ncnn", "--inputs", "/none.npz"], "MC100"),
+        (["--target", "ncnn", "--data", "/none.npz"], "MC100"),
         (["--target", "ncnn", "-o", "/none/at/all"], "MC120"),
     ],
 )
@@ -211,7 +211,7 @@ def test_inputs_are_read_from_files(suffix: str, tmp_path: Path) -> None:
     data = np.random.default_rng(0).standard_normal((1, 4)).astype(np.float32)
     path = tmp_path / f"data.{suffix}"
     np.savez(path, x=data) if suffix == "npz" else np.save(path, data)
-    assert mconv(saved(tmp_path), "-t", "ncnn", "-o", tmp_path / "n", "--inputs", path).returncode == 0
+    assert mconv(saved(tmp_path), "-t", "ncnn", "-o", tmp_path / "n", "--data", path).returncode == 0
 
 
 def test_inputs_that_do_not_fit_or_hold_code_are_refused(tmp_path: Path) -> None:
@@ -224,10 +224,10 @@ def test_inputs_that_do_not_fit_or_hold_code_are_refused(tmp_path: Path) -> None
         ("x", np.array([{}], dtype=object), "MC119"),
     ):
         np.savez(tmp_path / "d.npz", **{name: array})
-        done = mconv(source, "-t", "ncnn", "-o", tmp_path / "n", "--inputs", tmp_path / "d.npz")
+        done = mconv(source, "-t", "ncnn", "-o", tmp_path / "n", "--data", tmp_path / "d.npz")
         assert (done.returncode, done.stderr.split()[1]) == (2, code), done.stderr
     (tmp_path / "d.npz").write_bytes(b"nothing of the kind")
-    done = mconv(source, "-t", "ncnn", "-o", tmp_path / "n", "--inputs", tmp_path / "d.npz")
+    done = mconv(source, "-t", "ncnn", "-o", tmp_path / "n", "--data", tmp_path / "d.npz")
     assert (done.returncode, done.stderr.split()[1]) == (2, "MC119")
 
 

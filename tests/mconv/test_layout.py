@@ -56,9 +56,7 @@ def test_inputs_and_outputs_keep_or_turn_their_layout(check_passes: bool, tmp_pa
 
 def test_a_person_s_own_inputs_are_in_the_model_s_layout(tmp_path: Path) -> None:
     given = {"x": np.ones((1, 3, 5, 6), np.float32)}
-    made = mconv.convert(
-        picture(tmp_path), "tflite", output=tmp_path / "t", verify=True, io_layout="nhwc", inputs=given
-    )
+    made = mconv.convert(picture(tmp_path), "tflite", output=tmp_path / "t", verify=True, io_layout="nhwc", data=given)
     assert made.verification.passed
 
 

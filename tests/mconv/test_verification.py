@@ -172,7 +172,7 @@ def test_a_runtime_that_crashes_takes_nothing_with_it(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setitem(runner.RUNTIMES, format, runner.Runtime(runner.RUNTIMES[format].package, ending))
-    shown = {"signal": "killed by signal 6", "exit": "exit status 7", "exception": "KeyError"}[ending]
+    shown = {"signal": "killed by signal 6", "exit": "exit status 7", "exception": "ModuleNotFoundError"}[ending]
     monkeypatch.setattr(runner, "SERVE", "from tests.mconv import crashes; crashes.serve()")
     if format == "ncnn":
         with pytest.raises(mconv.CheckError, match=f"MC402 ncnn cannot run what was written: .*{shown}"):
@@ -228,7 +228,7 @@ def test_a_source_that_its_runtime_refuses_is_compared_before_the_passes(
     """The interpreter must not be given what the passes made: it would agree with their mistakes."""
     sound = pipeline.simplify
     monkeypatch.setattr(pipeline, "simplify", lambda: [sound(), ShiftConstants()])
-    monkeypatch.setitem(runner.RUNTIMES, "onnx", runner.Runtime("onnxruntime", "_no_such_function"))
+    monkeypatch.setitem(runner.RUNTIMES, "onnx", runner.Runtime("onnxruntime", "no_such_module"))
     with pytest.raises(mconv.MismatchError, match="mconv's interpreter"):
         mconv.convert(chain(), "ncnn", output=tmp_path / "net")
 
