@@ -5,9 +5,10 @@ from .activations import ACTIVATIONS
 from .attention import ATTENTION
 from .dilation import dilation_for_interleaved_images
 from .normalizations import NORMALIZATIONS
+from .recurrent import RECURRENT
 from .shuffles import SHUFFLES
 
-RECOGNIZE = Rewrite("recognize", (*ACTIVATIONS, *NORMALIZATIONS, *ATTENTION, *SHUFFLES))
+RECOGNIZE = Rewrite("recognize", (*ACTIVATIONS, *NORMALIZATIONS, *ATTENTION, *SHUFFLES, *RECURRENT))
 
 DILATIONS = Rewrite("dilations", (dilation_for_interleaved_images,))
 
