@@ -11,10 +11,10 @@ TFLITE_NETWORKS := $(addprefix build/zoo/,$(addsuffix .torchscript.onnx,mobilene
 	densenet121 convnext_tiny vit_b_16))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench zoo clean
+.PHONY: help demo test lint docs bench bench-keras zoo clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -66,6 +66,14 @@ bench: $(VENV)/.bench $(ONNX2TF)/.done ## conversion time, memory and latency ag
 	$(BIN)/python benchmarks/latency.py --zoo build/zoo || status=1; \
 	$(BIN)/python benchmarks/tflite.py $(TFLITE_NETWORKS) --onnx2tf $(ONNX2TF)/bin/onnx2tf --gate || status=1; \
 	exit $$status
+
+$(VENV)/.bench-keras: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check tf2onnx
+	touch $@
+
+bench-keras: $(VENV)/.bench-keras ## Keras's networks against TFLiteConverter and tf2onnx
+	$(BIN)/python benchmarks/keras_zoo.py --out build/keras
+	$(BIN)/python benchmarks/keras_networks.py --zoo build/keras --work build/keras-work
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) $(ONNX2TF) build .pytest_cache .mypy_cache .ruff_cache

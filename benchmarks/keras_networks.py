@@ -3,11 +3,11 @@
     python benchmarks/keras_zoo.py --out build/keras
     python benchmarks/keras_networks.py --zoo build/keras --work build/keras-work
 
-Every network goes as SavedModel, ``.keras`` and ``.h5`` to ncnn and to TFLite, its SavedModel also through the two peers.
-Each conversion runs in a process of its own that has TensorFlow loaded before the clock starts, as in a training script;
-the tools take turns. What is written is run on one input and compared with TensorFlow, and both TFLite files are timed
-on one thread, in turn in one process. The exit status is 1 unless every file is within 1e-3, mconv takes at most half of
-either peer's time, and its TFLite files are no slower than 1.05 times TFLiteConverter's.
+Every network goes as SavedModel, ``.keras`` and ``.h5`` to ncnn and to TFLite, its SavedModel also through the two
+peers. Each conversion runs in a process of its own that has TensorFlow loaded before the clock starts, as in a training
+script; the tools take turns. What is written is run on one input and compared with TensorFlow, and both TFLite files are
+timed on one thread, in turn in one process. The exit status is 1 unless every file is within 1e-3, mconv takes at most
+half of either peer's time, and its TFLite files are no slower than 1.05 times TFLiteConverter's.
 """
 
 from __future__ import annotations
@@ -189,9 +189,8 @@ def line(name: str, found: dict[str, Any]) -> str:
 
 def verdicts(results: dict[str, dict[str, Any]]) -> list[tuple[str, bool]]:
     """The sentences that must hold, with whether they do."""
-    errors = [
-        f[f"{form} to {t}"].get("error", float("inf")) for f in results.values() for form in FORMS for t in TARGETS
-    ]
+    pairs = [(form, target) for form in FORMS for target in TARGETS]
+    errors = [f[f"{form} to {t}"].get("error", float("inf")) for f in results.values() for form, t in pairs]
     ratios = [
         f[mine]["seconds"] / f[peer]["seconds"]
         for f in results.values()
@@ -203,10 +202,13 @@ def verdicts(results: dict[str, dict[str, Any]]) -> list[tuple[str, bool]]:
     right = sum(error <= RIGHT for error in errors)
     return [
         (f"{right} of {len(errors)} conversions within {RIGHT:g} of TensorFlow", right == len(errors)),
-        (f"time over either peer's: median {statistics.median(ratios):.3f}, worst {max(ratios):.3f}", max(ratios) <= FASTER),
-        (f"latency over TFLiteConverter's: median {statistics.median(latencies):.3f}, worst {max(latencies):.3f}",
-         max(latencies) <= SLOWER),
-    ]  # fmt: skip
+        (f"time over either peer's: {_spread(ratios)}", max(ratios) <= FASTER),
+        (f"latency over TFLiteConverter's: {_spread(latencies)}", max(latencies) <= SLOWER),
+    ]
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"median {statistics.median(ratios):.3f}, worst {max(ratios):.3f}"
 
 
 def main() -> int:
