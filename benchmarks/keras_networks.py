@@ -5,9 +5,9 @@
 
 Every network goes as SavedModel, ``.keras`` and ``.h5`` to ncnn and to TFLite, its SavedModel also through the two
 peers. Each conversion runs in a process of its own that has TensorFlow loaded before the clock starts, as in a training
-script; the tools take turns. What is written is run on one input and compared with TensorFlow, and both TFLite files are
-timed on one thread, in turn in one process. The exit status is 1 unless every file is within 1e-3, mconv takes at most
-half of either peer's time, and its TFLite files are no slower than 1.05 times TFLiteConverter's.
+script; the tools take turns. What is written is run on one input and compared with TensorFlow, and both TFLite files
+are timed on one thread, in turn in one process. The exit status is 1 unless every file is within 1e-3, mconv takes at
+most half of either peer's time, and its TFLite files are no slower than 1.05 times TFLiteConverter's.
 """
 
 from __future__ import annotations
