@@ -64,7 +64,7 @@ bench: $(VENV)/.bench $(ONNX2TF)/.done ## conversion time, memory and latency ag
 	$(BIN)/python benchmarks/conversion.py --zoo build/zoo || status=1; \
 	$(BIN)/python benchmarks/networks.py build/zoo/*.onnx || status=1; \
 	$(BIN)/python benchmarks/latency.py --zoo build/zoo || status=1; \
-	$(BIN)/python benchmarks/tflite.py $(TFLITE_NETWORKS) --onnx2tf $(ONNX2TF)/bin/onnx2tf --gate || status=1; \
+	$(BIN)/python benchmarks/tflite_networks.py $(TFLITE_NETWORKS) --onnx2tf $(ONNX2TF)/bin/onnx2tf --gate || status=1; \
 	exit $$status
 
 $(VENV)/.bench-keras: $(VENV)/.dev

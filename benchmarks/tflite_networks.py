@@ -1,6 +1,6 @@
 """mconv's TFLite files against onnx2tf's: are they right, what do they transpose, what do they cost.
 
-    python benchmarks/tflite.py build/zoo/*.onnx --onnx2tf .venv-onnx2tf/bin/onnx2tf --work build/tflite
+    python benchmarks/tflite_networks.py build/zoo/*.onnx --onnx2tf .venv-onnx2tf/bin/onnx2tf --work build/tflite
 
 Inputs and outputs of both are channels last, as onnx2tf makes them (``--io-layout model`` keeps mconv's as they are in
 the model). Each model goes through both converters, in turn, each in a process of its own (``--repeat`` times; medians
