@@ -121,7 +121,7 @@ def _run_ncnn(path: str, x: Any) -> Any:
     net.load_param(path)
     net.load_model(path.removesuffix(".param") + ".bin")
     with net.create_extractor() as extractor:
-        extractor.input(net.input_names()[0], ncnn.Mat(np.ascontiguousarray(x[0])))
+        extractor.input(net.input_names()[0], ncnn.Mat(np.ascontiguousarray(x[0])).clone())
         status, made = extractor.extract(net.output_names()[0])
     if status:
         raise SystemExit(f"ncnn gives {status}")

@@ -40,8 +40,13 @@ def sized_or_unpadded(node: Node) -> bool | str:
     op: Any = node.op
     if not any(op.pads) and not op.ceil_mode:
         return True
-    known = all(isinstance(d, int) for d in node.inputs[0].type.shape[1:])
-    return known or "it pads, and the sizes are known only at run time"
+    return _is_sized(node) or "it pads, and the sizes are known only at run time"
+
+
+def _is_sized(node: Node) -> bool:
+    """True where all but the batch is known, of what is read and of what is made."""
+    sizes = (*node.inputs[0].type.shape[1:], *node.result.type.shape[1:])
+    return all(isinstance(d, int) for d in sizes)
 
 
 @tflite.emits(MaxPool, where=(takes("f32 i8 u8 i16"), rank(4), not_dilated, positive_pads, sized_or_unpadded))
@@ -79,7 +84,7 @@ def counts_evenly(node: Node) -> bool | str:
     sizes, places = node.inputs[0].type.shape[2:], node.result.type.shape[2:]
     if not any(op.pads) and not op.ceil_mode:
         return True
-    if not (node.inputs[0].type.is_static and node.result.type.is_static):
+    if not _is_sized(node):
         return "it pads, and the sizes are known only at run time"
     if getattr(op, "channels_last", False):
         return True
