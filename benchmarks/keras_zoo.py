@@ -26,6 +26,9 @@ NETWORKS = {
 }  # fmt: skip
 """The factory in keras.applications, and the side of the square images it takes."""
 
+CLASS_SPREAD = 2.0
+"""Standard deviation of what the classifier gives the softmax."""
+
 
 def build(name: str) -> Any:
     """The network with weights that matter."""
@@ -50,8 +53,20 @@ def _matter(model: Any) -> None:
             layer.set_weights([random.uniform(*drawn[w.name], w.shape) for w in layer.weights])
         elif type(layer).__name__ == "LayerScale":  # begins as 1e-6: the block would not be seen
             layer.set_weights([random.uniform(0.3, 0.6, w.shape) for w in layer.weights])
-        elif isinstance(layer, keras.layers.Dense) and layer.activation is keras.activations.softmax:
-            layer.set_weights([w * 4 for w in layer.get_weights()])  # so that the classes differ
+    _spread(model)
+
+
+def _spread(model: Any) -> None:
+    """Scale the classifier so that the classes differ, and none has all: a softmax of one winner hides every error."""
+    import keras
+    import numpy as np
+
+    last = model.layers[-1]
+    features = keras.Model(model.inputs, last.input)
+    pictures = np.random.default_rng(3).standard_normal((2, *model.input_shape[1:])).astype(np.float32)
+    weight, bias = last.get_weights()
+    spread = float((features.predict(pictures, verbose=0) @ weight).std())
+    last.set_weights([weight * (CLASS_SPREAD / spread), bias])
 
 
 def save(model: Any, name: str, folder: Path) -> None:

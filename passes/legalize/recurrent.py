@@ -18,11 +18,11 @@ from mconv.ir.ops import (
     Less,
     Linear,
     Mul,
-    Reshape,
     ReverseSequence,
     Slice,
     Split,
     Sub,
+    Unsqueeze,
     Where,
 )
 from mconv.ir.ops import Add as AddOp
@@ -58,11 +58,11 @@ class _Layer:
             return self.add.constant(value.data[self.direction])
         return self.add(Gather(0), value, self.add.constant(np.int64(self.direction)))
 
-    def state(self, name: str, batch: int) -> Value:
-        """An initial state [N, H], zeros where it is not given."""
+    def state(self, name: str) -> Value:
+        """An initial state [N, H], or zeros [1, H] where it is not given."""
         if self.m.has(name):
             return self.of(name)
-        return self.add.constant(np.zeros((batch, self.hidden), np.float32))
+        return self.add.constant(np.zeros((1, self.hidden), np.float32))
 
     def apply(self, which: int, x: Value) -> Value:
         """The activation function f, g or h, after the clip before f and g."""
@@ -132,17 +132,19 @@ def steps_written_out(m: Match, add: Add) -> tuple[Value, ...]:
     """A recurrent layer over a few known times is its formulas, once a time."""
     x, op = m["x"], m.root.op
     assert isinstance(op, RNN | GRU | LSTM)
-    m.require(x.type.is_static and m["w"].type.is_static, "sizes are known only at run time")
+    steps, _, features = x.type.shape
+    m.require(m["w"].type.is_static and isinstance(features, int), "sizes are known only at run time")
+    m.require(isinstance(steps, int), "the number of times is known only at run time")
     m.require(x.type.dtype is DType.F32, "not of 32-bit floats")
-    steps, batch, _ = x.type.static_shape
+    assert isinstance(steps, int)
     m.require(0 < steps <= MAX_STEPS, f"more than {MAX_STEPS} times, or none")
     ys, lasts = [], []
     for direction in range(op.directions):
         turned = op.direction == "reverse" or direction == 1
         layer = (_Peepholes if m.has("p") else _Layer)(m, add, direction)
-        y, last = _run(m, add, layer, steps, batch, turned)
-        ys.append(add(Reshape((steps, 1, batch, op.hidden_size)), y))
-        lasts.append([add(Reshape((1, batch, op.hidden_size)), state) for state in last])
+        y, last = _run(m, add, layer, steps, turned)
+        ys.append(add(Unsqueeze((1,)), y))
+        lasts.append([add(Unsqueeze((0,)), state) for state in last])
     if len(ys) == 1:
         return (ys[0], *lasts[0])
     return (add(Concat(1), *ys), *(add(Concat(0), *pair) for pair in zip(*lasts, strict=True)))
@@ -155,15 +157,15 @@ def _reversed(m: Match, add: Add, value: Value) -> Value:
     return add(ReverseSequence(1, 0), value, lengths)
 
 
-def _run(m: Match, add: Add, layer: _Layer, steps: int, batch: int, turned: bool) -> tuple[Value, tuple[Value, ...]]:
+def _run(m: Match, add: Add, layer: _Layer, steps: int, turned: bool) -> tuple[Value, tuple[Value, ...]]:
     """y [L, N, H] and the last states of one direction."""
     kind = type(m.root.op)
     sequence = _reversed(m, add, m["x"]) if turned else m["x"]
     ahead = add(Linear(), sequence, layer.w, layer.wb)
-    states = tuple(layer.state(name, batch) for name in _STATES[kind])
+    states = tuple(layer.state(name) for name in _STATES[kind])
     lengths = m.get("sequence_lens")
-    ends = None if lengths is None else add(Reshape((batch, 1)), add(Cast(DType.I32), lengths))
-    zeros = add.constant(np.zeros((batch, layer.hidden), np.float32))
+    ends = None if lengths is None else add(Unsqueeze((1,)), add(Cast(DType.I32), lengths))
+    zeros = add.constant(np.zeros((1, layer.hidden), np.float32))
     outputs = []
     for time in range(steps):
         now = add(Gather(0), ahead, add.constant(np.int64(time)))
@@ -174,6 +176,6 @@ def _run(m: Match, add: Add, layer: _Layer, steps: int, batch: int, turned: bool
             new = tuple(add(Where(), going, a, old) for a, old in zip(new, states, strict=True))
             shown = add(Where(), going, shown, zeros)
         states = new
-        outputs.append(add(Reshape((1, batch, layer.hidden)), shown))
+        outputs.append(add(Unsqueeze((0,)), shown))
     y = outputs[0] if steps == 1 else add(Concat(0), *outputs)
     return (_reversed(m, add, y) if turned else y), states

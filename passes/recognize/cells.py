@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mconv.ir import Array, Op, Value
+from mconv.ir.interpreter import evaluate
 from mconv.ir.ops import (
     GRU,
     LSTM,
@@ -19,10 +20,13 @@ from mconv.ir.ops import (
     Affine,
     Concat,
     HardSigmoid,
+    If,
     Linear,
+    Loop,
     MatMul,
     Mul,
     Relu,
+    Scan,
     Sigmoid,
     Slice,
     Split,
@@ -63,6 +67,7 @@ class Sums:
 
     def __init__(self) -> None:
         self._found: dict[Value, Sum | None] = {}
+        self._constants: dict[Value, Array | None] = {}
 
     def of(self, value: Value) -> Sum | None:
         """The sum that a value [N, O] is; None for values of another kind."""
@@ -70,13 +75,26 @@ class Sums:
             shape = value.type.shape
             if not value.type.dtype.is_float or not shape or not isinstance(shape[-1], int):
                 self._found[value] = None
-            elif value.data is not None:
-                self._found[value] = _constant(value.data)
+            elif (data := self.data(value)) is not None:
+                self._found[value] = _constant(data)
             elif len(shape) != 2:
                 self._found[value] = None
             else:
                 self._found[value] = self._made(value) or _itself(value, shape[-1])
         return self._found[value]
+
+    def data(self, value: Value) -> Array | None:
+        """What a value is in every turn, where it hangs on constants alone."""
+        if value.data is not None:
+            return value.data
+        if value not in self._constants:
+            node = value.producer
+            self._constants[value] = None
+            if node is not None and not isinstance(node.op, Loop | If | Scan):
+                arrays = [None if v is None else self.data(v) for v in node.operands]
+                if all(a is not None or v is None for a, v in zip(arrays, node.operands, strict=True)):
+                    self._constants.update(zip(node.results, evaluate(node.op, arrays), strict=True))
+        return self._constants[value]
 
     def _made(self, value: Value) -> Sum | None:
         node = value.producer
@@ -89,18 +107,22 @@ class Sums:
             if left is None or right is None:
                 return None
             return left.plus(right, -1.0 if isinstance(op, Sub) else 1.0)
-        if isinstance(op, Linear) and op.activation is None and inputs[1].data is not None:
-            bias = inputs[2].data if len(inputs) > 2 else np.zeros(len(inputs[1].constant), np.float32)
-            return None if bias is None else self._product(inputs[0], inputs[1].constant.T, bias)
-        if isinstance(op, MatMul) and inputs[1].data is not None and inputs[1].type.rank == 2:
-            weight = inputs[1].constant
-            return self._product(inputs[0], weight, np.zeros(weight.shape[1], np.float32))
+        if isinstance(op, Linear | MatMul):
+            return self._multiplied(op, inputs)
         if isinstance(op, Mul):
             return self._scaled(inputs)
         if isinstance(op, Affine):
             found = self.of(inputs[0])
             return None if found is None else Sum(found.times(op.alpha).terms, found.bias * op.alpha + op.beta)
         return self._part(value)
+
+    def _multiplied(self, op: Linear | MatMul, inputs: tuple[Value, ...]) -> Sum | None:
+        weight = self.data(inputs[1])
+        if weight is None or weight.ndim != 2 or (isinstance(op, Linear) and op.activation is not None):
+            return None
+        weight = weight.T if isinstance(op, Linear) else weight
+        bias = self.data(inputs[2]) if len(inputs) > 2 else np.zeros(weight.shape[1], np.float32)
+        return None if bias is None else self._product(inputs[0], weight, bias)
 
     def _part(self, value: Value) -> Sum | None:
         """Of values that are moved along the last axis."""
@@ -123,8 +145,9 @@ class Sums:
     def _wide(self, value: Value, width: Any) -> Sum | None:
         """The sum of a value; a constant that is one number for all columns is spread over them."""
         found = self.of(value)
-        if found is None and value.data is not None and value.data.size == 1 and value.type.dtype.is_float:
-            return Sum({}, np.full(width, value.data.reshape(())))
+        data = self.data(value)
+        if found is None and data is not None and data.size == 1 and value.type.dtype.is_float:
+            return Sum({}, np.full(width, data.reshape(())))
         if found is not None and len(found.bias) == 1 and not found.terms:
             return Sum({}, np.full(width, found.bias[0]))
         return found if found is None or len(found.bias) == width else None
@@ -139,9 +162,10 @@ class Sums:
 
     def _scaled(self, inputs: tuple[Value, ...]) -> Sum | None:
         for one, other in (inputs, inputs[::-1]):
-            if one.data is not None and (one.data.size == 1 or one.data.ndim == 1):
+            data = self.data(one)
+            if data is not None and (data.size == 1 or data.ndim == 1):
                 found = self.of(other)
-                return None if found is None else found.times(one.data.reshape(-1))
+                return None if found is None else found.times(data.reshape(-1))
         return None
 
 

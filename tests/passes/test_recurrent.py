@@ -78,7 +78,8 @@ def gru(body: Body, after: bool, swapped: bool) -> list[Value]:
     (h,) = body.states
     xz, xr, xh = body.split(body.affine(body.x, numbers(X, 3 * H), numbers(3 * H)), 3)
     if after:
-        hz, hr, hh = body.split(body.affine(h, numbers(H, 3 * H), numbers(3 * H)), 3)
+        bias = body(ops.Squeeze((0,)), body.b.add_all(ops.Split(0, (1, 1)), body.b.constant(numbers(2, 3 * H)))[1])
+        hz, hr, hh = body.split(body(ops.Add(), body.affine(h, numbers(H, 3 * H)), bias), 3)
     else:
         hz, hr = body.split(body.affine(h, numbers(H, 2 * H)), 2)
     z, r = body(ops.Sigmoid(), body(ops.Add(), xz, hz)), body(ops.Sigmoid(), body(ops.Add(), xr, hr))
