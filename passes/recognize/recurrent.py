@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mconv.ir import Value
-from mconv.ir.ops import Gather, Loop, Squeeze, Unsqueeze
+from mconv.ir.ops import Expand, Gather, Loop, Squeeze, Unsqueeze
 
 from ..pattern import Match, Refusal, pat
 from ..rewrite import Add, rule
@@ -37,7 +37,7 @@ def _layer(m: Match, add: Add, cell: Cell, turns: Turns) -> tuple[Value, ...]:
     _check_readers(m, cell, turns)
     x = _sequence(m, add, cell, turns)
     begin = [m.root.inputs[-_from_end(m, state)] for state in cell.states]
-    rows = [add(Unsqueeze((0,)), value) for value in begin]
+    rows = [None if _is_zero(value) else add(Unsqueeze((0,)), value) for value in begin]
     assert cell.w is not None
     y, *last = add.all(cell.op, x, cell.w[None], cell.r[None], cell.b[None], None, *rows)
     after = dict(zip(cell.states, last, strict=True))
@@ -52,6 +52,14 @@ def _layer(m: Match, add: Add, cell: Cell, turns: Turns) -> tuple[Value, ...]:
             results.append(m.root.inputs[-_from_end(m, state)])  # nobody reads it
     steps = add(Squeeze((1,)), y)
     return (*results, *(steps for _ in op.body.outputs[1 + op.states :]))
+
+
+def _is_zero(value: Value) -> bool:
+    """Whether a state begins as zeros, maybe spread over a batch that only the run tells."""
+    node = value.producer
+    if node is not None and isinstance(node.op, Expand):
+        value = node.inputs[0]
+    return value.data is not None and not value.data.any()
 
 
 def _from_end(m: Match, inner: Value) -> int:

@@ -44,15 +44,16 @@ class Body:
         y = self(ops.MatMul(), x, w)
         return y if b is None else self(ops.Add(), y, b)
 
-    def graph(self, *new: Value, scan: Value | None = None, stop=T) -> Graph:
+    def graph(self, *new: Value, scan: Value | None = None, stop=T, begin=None) -> Graph:
         later = self(ops.Add(), self.time, np.int64(1))
         body = [self(ops.Less(), later, np.int64(stop)), later, *new, new[0] if scan is None else scan]
         for index, value in enumerate(body):
             self.b.output(value, f"o{index}")
         loop = Builder(Graph("g"))
         x = loop.graph.add_input("x", TensorType(F32, (T, N, X)))
-        begin = [loop.constant(numbers(N, H)) for _ in new]
-        count = [loop.constant(np.int64(0)), *begin, x]
+        first = (lambda: begin((N, H), np.float32)) if begin else (lambda: numbers(N, H))
+        rows = [loop.constant(first()) for _ in new]
+        count = [loop.constant(np.int64(0)), *rows, x]
         op = ops.Loop(self.b.graph, 1 + len(new))
         results = loop.add_all(op, None, loop.constant(np.array(True)), *count)
         for index, value in enumerate(results[1:]):
@@ -136,6 +137,16 @@ def test_a_part_of_the_sequence(name):
     body = Body(states)
     found, before, after = simplified(body.graph(*cell(body), stop=T - 2))
     assert layer in found
+    for key, value in before.items():
+        np.testing.assert_allclose(after[key], value, rtol=1e-5, atol=1e-6)
+
+
+def test_states_that_begin_as_zeros_are_left_out():
+    body = Body(2)
+    graph = body.graph(*lstm(body, "ifco", False), begin=np.zeros)
+    found, before, after = simplified(graph)
+    (layer,) = (node for node in graph.nodes if isinstance(node.op, ops.LSTM))
+    assert layer.operand("initial_h") is None
     for key, value in before.items():
         np.testing.assert_allclose(after[key], value, rtol=1e-5, atol=1e-6)
 
