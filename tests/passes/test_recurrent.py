@@ -144,7 +144,7 @@ def test_a_part_of_the_sequence(name):
 def test_states_that_begin_as_zeros_are_left_out():
     body = Body(2)
     graph = body.graph(*lstm(body, "ifco", False), begin=np.zeros)
-    found, before, after = simplified(graph)
+    _, before, after = simplified(graph)
     (layer,) = (node for node in graph.nodes if isinstance(node.op, ops.LSTM))
     assert layer.operand("initial_h") is None
     for key, value in before.items():
