@@ -61,11 +61,12 @@ def _spread(model: Any) -> None:
     import keras
     import numpy as np
 
-    last = model.layers[-1]
+    last = [layer for layer in model.layers if layer.weights][-1]  # a Dense layer, or a convolution of one place
     features = keras.Model(model.inputs, last.input)
     pictures = np.random.default_rng(3).standard_normal((2, *model.input_shape[1:])).astype(np.float32)
     weight, bias = last.get_weights()
-    spread = float((features.predict(pictures, verbose=0) @ weight).std())
+    found = features.predict(pictures, verbose=0).reshape(len(pictures), -1)
+    spread = float((found @ weight.reshape(found.shape[1], -1)).std())
     last.set_weights([weight * (CLASS_SPREAD / spread), bias])
 
 
