@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,4 +116,9 @@ def _name(source: Any) -> str:
 
 
 def _stem(source: Any) -> str:
-    return Path(source).stem if isinstance(source, str | Path) else "model"
+    """What the files are called by default: the model's own name, as far as a file may have it."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return path.resolve().name if path.is_dir() else path.stem
+    name = getattr(source, "name", "")
+    return name if isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name) else "model"
