@@ -35,7 +35,8 @@ def build(name: str) -> Any:
     import keras
 
     keras.utils.set_random_seed(7)
-    model = getattr(keras.applications, name)(weights=None)
+    side = NETWORKS[name]
+    model = getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3))
     _matter(model)
     return model
 

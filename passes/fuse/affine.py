@@ -6,7 +6,7 @@ import numpy as np
 
 from mconv.ir import Array, Op, Value
 from mconv.ir.ops import Add as AddOp
-from mconv.ir.ops import BatchNorm, Conv, ConvTranspose, Linear, Mul
+from mconv.ir.ops import BatchNorm, Conv, ConvTranspose, Linear, Mul, Transpose
 
 from ..pattern import Match, pat
 from ..rewrite import Add, rule
@@ -75,14 +75,20 @@ def fold_shift_into_product(m: Match, add: Add) -> Value:
     return _rebuilt(m, add, op, None, per_channel(m, "c", value, _channel_axis(op, value)))
 
 
-@rule(pat((Conv, Linear), pat(Mul, "x", "c"), "w", "b"))
+@rule(
+    pat((Conv, Linear), pat(Mul, "x", "c"), "w", "b"),
+    pat((Conv, Linear), pat(Transpose, pat(Mul, "x", "c")), "w", "b"),
+)
 def fold_operand_scale_into_product(m: Match, add: Add) -> Value:
-    """Conv(x * c, w) with one number a channel is Conv(x, scaled w); likewise Linear."""
+    """Conv(x * c, w) with one number a channel is Conv(x, scaled w), also past a transpose; likewise Linear."""
     op = m.root.op
-    inner = m.node(Mul).result
     m.require(m.only_reader(Mul), "the scaled value is read elsewhere")
-    m.require(m["x"].type.shape == inner.type.shape, "the constant broadcasts the value")
-    scale = _operand_channels(m, m["x"], op)
+    m.require(m["x"].type.shape == m.node(Mul).result.type.shape, "the constant broadcasts the value")
+    perm = tuple(range(m["x"].type.rank))
+    if len(m.nodes) > 2:
+        m.require(m.only_reader(Transpose), "the transposed value is read elsewhere")
+        perm = m.op(Transpose).perm
+    scale = _operand_channels(m, m["x"], perm[1 if isinstance(op, Conv) else -1])
     weight = m.const("w")
     if isinstance(op, Conv):
         per_group = scale.reshape(op.groups, -1)
@@ -90,7 +96,8 @@ def fold_operand_scale_into_product(m: Match, add: Add) -> Value:
         new = np.concatenate([scaled(part, s, 1) for part, s in zip(parts, per_group, strict=True)])
     else:
         new = scaled(weight, scale, 1)
-    return add(op, m["x"], new, m.get("b"))
+    x = m["x"] if len(m.nodes) == 2 else add(Transpose(perm), m["x"])
+    return add(op, x, new, m.get("b"))
 
 
 @rule(pat((Conv, Linear), pat(AddOp, "x", "c"), "w", "b"))
@@ -100,7 +107,7 @@ def fold_operand_shift_into_product(m: Match, add: Add) -> Value:
     m.require(m.only_reader(AddOp), "the shifted value is read elsewhere")
     m.require(not isinstance(op, Conv) or not any(op.pads), "the padding is zero, not the constant")
     m.require(m["x"].type.shape == m.node(AddOp).result.type.shape, "the constant broadcasts the value")
-    shift = _operand_channels(m, m["x"], op).astype(np.float64)
+    shift = _operand_channels(m, m["x"], 1 if isinstance(op, Conv) else m["x"].type.rank - 1).astype(np.float64)
     weight, bias = m.const("w"), m.const("b", default=0.0)
     sums = weight.astype(np.float64).reshape(*weight.shape[:2], -1).sum(axis=2)  # [O, C/g]
     groups = op.groups if isinstance(op, Conv) else 1
@@ -108,9 +115,9 @@ def fold_operand_shift_into_product(m: Match, add: Add) -> Value:
     return add(op, m["x"], m["w"], ((sums * spread).sum(axis=1) + bias).astype(weight.dtype))
 
 
-def _operand_channels(m: Match, x: Value, op: Op) -> Array:
+def _operand_channels(m: Match, x: Value, axis: int) -> Array:
+    """The constant as one number an element of ``axis`` of x."""
     data = m.const("c")
-    axis = 1 if isinstance(op, Conv) else x.type.rank - 1
     full = (1,) * (x.type.rank - data.ndim) + data.shape
     m.require(all(d == 1 for i, d in enumerate(full) if i != axis), "the constant varies along another axis")
     channels = x.type.shape[axis]

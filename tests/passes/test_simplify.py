@@ -172,6 +172,10 @@ CASES: dict[str, tuple[Make, list[str]]] = {
         lambda b: conv(b, b.add(o.Add(), b.x(1, 4, 6, 6), b.w(4, 1, 1)), 8),
         ["Add", "Conv"],
     ),
+    "scale, transpose, conv": (
+        lambda b: conv(b, b.add(o.Transpose((0, 3, 1, 2)), b.add(o.Mul(), b.x(1, 6, 6, 4), b.c(4))), 8, groups=2),
+        ["Transpose", "Conv"],
+    ),
     "scale and shift, linear": (
         lambda b: b.add(o.Linear(), b.add(o.Add(), b.add(o.Mul(), b.x(2, 3), b.c(3)), b.w(3)), b.w(4, 3)),
         ["Linear"],
