@@ -189,6 +189,8 @@ def _carried(node: Node, frame: Frame, to: Value, downwards: bool) -> Frame | No
     if first is None or last is None:
         return None
     shape, written = to.type.shape, identity(to.type.rank)
+    if written in (first, last):
+        return Frame(first, last)  # of axes of size one any order may be the written one, but only one is it by name
     if same(first, written, shape):
         first = written
     elif same(last, written, shape):
