@@ -98,7 +98,7 @@ def _numbers(chance: np.random.Generator, shape: tuple[int, ...], role: str) -> 
     if role in ("bias", "mean"):
         return normal(shape, dtype=np.float32) * np.float32(0.1)
     if role == "factor":
-        return np.full(shape, 999.98, np.float32)  # what a moving average over 0.999 comes to
+        return np.ones(shape, np.float32)  # the statistics are meant as they are
     low, high = {"slope": (0.1, 0.4), "scale": (0.8, 1.2), "variance": (0.5, 1.5)}[role]
     return chance.uniform(low, high, shape).astype(np.float32)
 

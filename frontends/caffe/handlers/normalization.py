@@ -27,8 +27,6 @@ def batch_norm(n: CaffeNode, b: Builder) -> Value:
              "use_global_stats: true, if the net was trained to be used one image at a time")  # fmt: skip
     mean, variance = n.array(0, (channels,), "mean"), n.array(1, (channels,), "variance")
     factor = n.array(2, (1,), "factor").astype(np.float32)
-    if n.blobs is None:  # random: the statistics are meant as they are, whatever the factor
-        mean, variance = mean * factor, variance * factor
     share = np.float32(0) if factor[0] == 0 else np.float32(1) / factor[0]
     gamma, beta = np.ones(channels, np.float32), np.zeros(channels, np.float32)
     if p.flag("scale_bias"):
