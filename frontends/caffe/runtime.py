@@ -71,7 +71,11 @@ def _plain(net: Net, part: Inference) -> bool:
 
 def _places(part: Inference, wanted: Sequence[str], known: set[str]) -> dict[str, tuple[str, int]]:
     """For each blob the layer that makes it last, and the number of its top."""
-    makers = {top: (layer.name, index) for layer in part.layers for index, top in enumerate(layer.tops)}
+    makers: dict[str, tuple[str, int]] = {}
+    for layer in part.layers:
+        for index, top in enumerate(layer.tops):
+            # a Convolution may have several tops; OpenCV makes a layer of each, under the top's name
+            makers[top] = (top, 0) if layer.type == "Convolution" else (layer.name, index)
     return {name: makers[name] for name in wanted if name in makers and makers[name][0] in known}
 
 

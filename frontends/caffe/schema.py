@@ -117,17 +117,6 @@ ReshapeParameter: shape BlobShape; axis i32=0; num_axes i32=-1
 ResizeParameter: prob f32=1; resize_mode _|WARP|FIT_SMALL_SIZE|FIT_LARGE_SIZE_AND_PAD=WARP; height u32=0; width u32=0;
     height_scale u32=0; width_scale u32=0; pad_mode _|CONSTANT|MIRRORED|REPEAT_NEAREST=CONSTANT; pad_value f32*;
     interp_mode _|LINEAR|AREA|NEAREST|CUBIC|LANCZOS4*
-ROIPoolingParameter: spatial_scale f32; output_dim i32; group_size i32
-PythonParameter: module str; layer str; param_str str; share_in_parallel bool=false
-RecurrentParameter: num_output u32=0; weight_filler FillerParameter; bias_filler FillerParameter;
-    debug_info bool=false; expose_hidden bool=false
-ReductionParameter: operation _|SUM|ASUM|SUMSQ|MEAN=SUM; axis i32=0; coeff f32=1
-ReLUParameter: negative_slope f32=0; engine {_ENGINE}
-ReorgParameter: stride u32=2; reverse bool=false
-ReshapeParameter: shape BlobShape; axis i32=0; num_axes i32=-1
-ResizeParameter: function_type BILINEAR|NEAREST=BILINEAR; is_pyramid_test bool=false; intepolation_kernel_size f32=-1;
-    height_scale f32=1; width_scale f32=1; height u32=0; width u32=0; out_height_scale f32=1; out_width_scale f32=1;
-    type BILINEAR|NEAREST=BILINEAR
 ROIPoolingParameter: pooled_h u32=0; pooled_w u32=0; spatial_scale f32=1
 ScaleParameter: axis i32=1; num_axes i32=1; filler FillerParameter; bias_term bool=false; bias_filler FillerParameter
 ShuffleChannelParameter: group u32=1

@@ -130,9 +130,6 @@ def embed(n: CaffeNode, b: Builder) -> Value:
 @caffe("Parameter")
 def parameter(n: CaffeNode, b: Builder) -> Value:
     """Weights as they are."""
-    from ..net import shape_of
-
     n.takes(0)
-    shape = shape_of(n.param("parameter_param").param("shape").message, n.translation.net.file)
-    n.param("parameter_param").param("shape").all("dim")
+    shape = n.param("parameter_param").param("shape").all("dim")
     return n.weight(0, shape, "bias")

@@ -37,14 +37,14 @@ def batch_norm(n: CaffeNode, b: Builder) -> Value:
     return b.add(ops.BatchNorm(p.number("eps")), n[0], *constants)
 
 
-@caffe("BN")
+@caffe("BN", ignores={"frozen": "whether training changes it"})
 def bn(n: CaffeNode, b: Builder) -> Value:
     """SegNet's: scale and shift alone, into which its statistics were folded. PSPNet's has mean and variance behind."""
     n.takes(1)
     p = n.param("bn_param")
     channels = _channels(n)
-    words = ("slope_filler", "momentum", "frozen", "eps")
-    whole = n.blobs == 4 if n.blobs is not None else any(p.has(word) for word in words)
+    words = ("slope_filler", "momentum", "frozen", "eps")  # of PSPNet's
+    whole = n.blobs == 4 if n.blobs is not None else any([p.has(word) for word in words])
     epsilon, folded = p.number("eps"), p.choice("bn_mode") == "INFERENCE"
     p.number("var_eps")
     scale, shift = (n.array(i, (1, channels, 1, 1), role).reshape(-1) for i, role in enumerate(("scale", "bias")))

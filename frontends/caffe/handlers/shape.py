@@ -6,7 +6,6 @@ import math
 
 from mconv.ir import Builder, Value, ops
 
-from ..net import shape_of
 from ..node import CaffeNode, Param
 from ..registry import caffe
 
@@ -68,9 +67,7 @@ def reshape(n: CaffeNode, b: Builder) -> Value:
     """Another shape for a run of axes: 0 keeps the size at its place, one -1 is what is left over."""
     n.takes(1)
     p = n.param("reshape_param")
-    inner = p.param("shape")
-    wanted = list(shape_of(inner.message, n.translation.net.file))
-    inner.all("dim")
+    wanted = [int(d) for d in p.param("shape").all("dim")]
     first, count = p.integer("axis"), p.integer("num_axes")
     axis = first if first >= 0 else n.rank + first + 1
     n.require(0 <= axis <= n.rank and count >= -1, f"axis {first} and {count} axes of a blob of {n.rank}")
