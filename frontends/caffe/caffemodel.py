@@ -36,8 +36,8 @@ message NetParameter {
 """The numbers of a blob are ``bytes`` here: on the wire a packed list of floats is the floats' bytes."""
 
 _DATA, _DOUBLE_DATA, _RAW_DATA = 5, 8, 12
-_STORED = {_DATA: np.dtype("<f4"), _DOUBLE_DATA: np.dtype("<f8")}
-_RAW = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
+_STORED: dict[int, np.dtype[Any]] = {_DATA: np.dtype("<f4"), _DOUBLE_DATA: np.dtype("<f8")}
+_RAW: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
 _NEW, _OLD, _OLDEST = "LayerParameter", "V1LayerParameter", "V0LayerParameter"
 _BLOBS = {_NEW: 7, _OLD: 6, _OLDEST: 50}
 

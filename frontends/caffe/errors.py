@@ -100,4 +100,6 @@ def no_such_input(name: str, known: str) -> UsageError:
 
 def no_such_dimension(name: str) -> UsageError:
     """MC112: Caffe's sizes are numbers; none has a name."""
-    return UsageError(Problem("MC112", f"no input has a dimension named '{name}'", hint="--input-shape NAME:1,3,224,224"))
+    return UsageError(
+        Problem("MC112", f"no input has a dimension named '{name}'", hint="--input-shape NAME:1,3,224,224")
+    )

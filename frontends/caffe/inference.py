@@ -63,7 +63,8 @@ def _replaced(layer: Layer) -> Layer:
     param = "softmax_param" if REPLACED[layer.type] == "Softmax" else ""
     fields = [f for f in layer.message.fields if f.name == param]
     message = Message(fields, layer.message.line, layer.message.column)
-    return layer.replace(type=REPLACED[layer.type], bottoms=layer.bottoms[:1], tops=tops, message=message)
+    new: Layer = layer.replace(type=REPLACED[layer.type], bottoms=layer.bottoms[:1], tops=tops, message=message)
+    return new
 
 
 def _without_repeats(layers: list[Layer]) -> list[Layer]:

@@ -129,8 +129,8 @@ def _heads(message: Message, file: str) -> tuple[Head, ...]:
     names = [(schema.value_of(f, schema.spec_of("NetParameter", "input"), file), f.line) for f in message.all("input")]
     shapes = [shape_of(f.value, file) for f in message.all("input_shape")]
     dims = numbers_of(message, "NetParameter", "input_dim", file)
-    first = (message.all("input_dim") or message.all("input_shape") or message.all("input") or [None])[0]
-    where = f"{file}:{first.line}:{first.column}" if first else file
+    given = message.all("input_dim") or message.all("input_shape") or message.all("input")
+    where = f"{file}:{given[0].line}:{given[0].column}" if given else file
     if dims and shapes:
         raise errors.bad_field("the inputs have both input_dim and input_shape", where)
     if dims:
@@ -181,9 +181,7 @@ def _old_layer(message: Message, field: Field, file: str) -> Layer:
                  "V1LayerParameter")  # fmt: skip
 
 
-def _oldest_layer(
-    outer: Message, inner: Message, bottoms: Sequence[str], tops: Sequence[str], file: str
-) -> Layer:
+def _oldest_layer(outer: Message, inner: Message, bottoms: Sequence[str], tops: Sequence[str], file: str) -> Layer:
     schema.check(Message([f for f in inner.fields if f.name != "blobs"]), "V0LayerParameter", file)
     name, word = (text_of(inner, "V0LayerParameter", each, file) for each in ("name", "type"))
     type = _V0_TYPES.get(word, word)

@@ -84,7 +84,7 @@ def parse(text: str, file: str) -> Message:
     try:
         for token in _bounded(parser.lex(text), opened, file):
             machine.feed_token(token)
-        result: Message = machine.feed_eof()
+        result: Message = machine.feed_eof()  # type: ignore[no-untyped-call]
         return result
     except UnexpectedCharacters as error:
         raise errors.syntax(_stray(text[error.pos_in_stream :]), f"{file}:{error.line}:{error.column}") from None
@@ -155,16 +155,20 @@ def _make_transformer() -> Any:
             return [*items]
 
         def number(self, token: Token) -> Scalar:
-            return Scalar("number", str(token), token.line, token.column)
+            return _scalar("number", str(token), token)
 
         def word(self, token: Token) -> Scalar:
-            return Scalar("word", str(token), token.line, token.column)
+            return _scalar("word", str(token), token)
 
         def string(self, *parts: Token) -> Scalar:
             text = "".join(_unescaped(part) for part in parts)
-            return Scalar("string", text, parts[0].line, parts[0].column)
+            return _scalar("string", text, parts[0])
 
     return Build()
+
+
+def _scalar(kind: str, text: str, token: Token) -> Scalar:
+    return Scalar(kind, text, token.line or 0, token.column or 0)
 
 
 def _flat(fields: tuple[list[Field], ...]) -> list[Field]:
@@ -176,7 +180,7 @@ def _unescaped(token: Token) -> str:
     if "\\" not in inner:
         return inner
     try:
-        return codecs.escape_decode(inner.encode())[0].decode("utf-8", "replace")  # type: ignore[attr-defined, no-any-return]
+        return codecs.escape_decode(inner.encode())[0].decode("utf-8", "replace")
     except ValueError:
         return inner
 

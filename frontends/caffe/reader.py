@@ -26,8 +26,8 @@ def read(
     """Read ``path``, a .prototxt or the .caffemodel beside it, as the net that runs in phase TEST.
 
     The weights are ``weights``, or the .caffemodel of the same stem, or random (deterministic, by the seed). Inputs and
-    outputs have their blobs' names; ``input_shapes`` gives inputs other sizes. Raises UsageError, UnreadableError (MC230
-    to MC239) or UnsupportedError, which tells everything in the net that cannot be expressed.
+    outputs have their blobs' names; ``input_shapes`` gives inputs other sizes. Raises UsageError, UnreadableError
+    (MC230 to MC239) or UnsupportedError, which tells everything in the net that cannot be expressed.
     """
     for name in dims or {}:
         raise errors.no_such_dimension(name)
@@ -60,7 +60,9 @@ def net_in(path: Path) -> Net:
 def _beside(path: Path) -> Path:
     prototxt = path.with_suffix(".prototxt")
     if not prototxt.is_file():
-        raise errors.no_prototxt(f"{path.name} holds weights; {prototxt.name}, which says what the net is, is not there")
+        raise errors.no_prototxt(
+            f"{path.name} holds weights; {prototxt.name}, which says what the net is, is not there"
+        )
     return prototxt
 
 

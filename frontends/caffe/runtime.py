@@ -15,6 +15,7 @@ from .net import Net
 from .reader import net_in, translated
 from .writing import as_caffemodel, as_prototxt
 
+
 def run(
     files: Mapping[str, str],
     feeds: Mapping[str, Array],
@@ -25,8 +26,8 @@ def run(
     """The blobs in ``wanted`` that a layer of OpenCV's gives, on these feeds.
 
     ``files`` maps ``.prototxt`` and ``.caffemodel`` to paths; with ``random_weights`` the weights are those that the
-    reader makes from this seed. Rows of a DetectionOutput come by falling score, as the reader has them, without the row
-    that stands for nothing found.
+    reader makes from this seed. Rows of a DetectionOutput come by falling score, as the reader has them, without the
+    row that stands for nothing found.
     """
     import cv2
 

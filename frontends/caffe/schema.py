@@ -37,7 +37,8 @@ LayerParameter: name str; type str; bottom str*; top str*; phase TRAIN|TEST; los
     hard_sigmoid_param HardSigmoidParameter; hardsigmoid_param HardSigmoidParameter;
     inner_product_param InnerProductParameter; input_param InputParameter; interp_param InterpParameter;
     log_param LogParameter; lrn_param LRNParameter; memory_data_param MemoryDataParameter; mish_param EngineParameter;
-    mvn_param MVNParameter; norm_param NormalizeParameter; normalize_bbox_param NormalizeParameter; padding_param PaddingParameter;
+    mvn_param MVNParameter; norm_param NormalizeParameter; normalize_bbox_param NormalizeParameter;
+    padding_param PaddingParameter;
     parameter_param ParameterParameter; permute_param PermuteParameter; pooling_param PoolingParameter;
     power_param PowerParameter; prelu_param PReLUParameter; prior_box_param PriorBoxParameter;
     proposal_param ProposalParameter; psroi_pooling_param PSROIPoolingParameter; python_param PythonParameter;

@@ -19,16 +19,17 @@ CODES = ("corner", "center_size", "corner_size")
 class DetectionOutput(Op):
     """SSD's last layer: offsets from prior boxes and scores of classes become the boxes that are found.
 
-    locations [N, P * 4], or [N, P * classes * 4] without ``share_location``; scores [N, P * classes]; priors [1, 2, P * 4]
-    or [1, 1, P * 4]: the boxes, then their variances (absent with ``variance_encoded``, where they are in the locations).
-    With a prior's center c and size s, and l times the variances, ``code`` 'center_size' gives the center c + l s and the
-    size s exp(l); 'corner' adds l to the corners, 'corner_size' l s. ``clip`` keeps boxes within [0, 1].
+    locations [N, P * 4], or [N, P * classes * 4] without ``share_location``; scores [N, P * classes]; priors
+    [1, 2, P * 4] or [1, 1, P * 4]: the boxes, then their variances (absent with ``variance_encoded``, where they are in
+    the locations). With a prior's center c and size s, and l times the variances, ``code`` 'center_size' gives the
+    center c + l s and the size s exp(l); 'corner' adds l to the corners, 'corner_size' l s. ``clip`` keeps boxes
+    within [0, 1].
 
-    For each class but ``background``: of the boxes that score above ``score_threshold`` the best ``top_k`` (-1: all) are
-    taken in order, and one that overlaps a kept one by more than ``overlap`` (intersection over union; times ``eta`` after
-    each that is kept, while it is above 0.5) is dropped. Of all classes together the best ``keep_top_k`` (-1: all) remain.
-    Result [1, 1, K, 7]: (image, class, score, xmin, ymin, xmax, ymax), for each image by falling score; K is 0 where there
-    is nothing. https://arxiv.org/abs/1512.02325, and its authors' branch of Caffe.
+    For each class but ``background``: of the boxes that score above ``score_threshold`` the best ``top_k`` (-1: all)
+    are taken in order, and one that overlaps a kept one by more than ``overlap`` (intersection over union; times
+    ``eta`` after each that is kept, while it is above 0.5) is dropped. Of all classes together the best ``keep_top_k``
+    (-1: all) remain. Result [1, 1, K, 7]: (image, class, score, xmin, ymin, xmax, ymax), for each image by falling
+    score; K is 0 where there is nothing. https://arxiv.org/abs/1512.02325, and its authors' branch of Caffe.
     """
 
     signature = "locations, scores, priors"
@@ -78,8 +79,8 @@ class DetectionOutput(Op):
 class PSRoiPool(Op):
     """The mean of each cell of a ``group`` x ``group`` grid over each region, each cell from channels of its own.
 
-    x [N, dim * group^2, H, W], rois [R, 5] (image, x1, y1, x2, y2) in units that ``spatial_scale`` turns into elements, ends
-    included -> [R, dim, group, group]; cell (i, j) of d reads channel (d * group + i) * group + j. Empty cells are 0.
+    x [N, dim * group^2, H, W], rois [R, 5] (image, x1, y1, x2, y2) in units that ``spatial_scale`` turns into elements,
+    ends included -> [R, dim, group, group]; cell (i, j) of d reads channel (d * group + i) * group + j. Empty cells are 0.
     https://arxiv.org/abs/1605.06409
     """
 
@@ -127,7 +128,10 @@ class Proposal(Op):
     def infer(self, scores: TensorType, deltas: TensorType, image: TensorType) -> Results:
         """[?, 5], [?, 1]."""
         same_dtype(scores, deltas, image)
-        expect(scores.rank == 4 and deltas.rank == 4 and image.rank >= 1, f"scores {scores}, deltas {deltas}, image {image}")
+        expect(
+            scores.rank == 4 and deltas.rank == 4 and image.rank >= 1,
+            f"scores {scores}, deltas {deltas}, image {image}",
+        )
         expect_length(image.shape[:-1] if image.rank == 2 else (1,), 1, "the batch of image")
         anchors = len(self.ratios) * len(self.scales)
         expect(anchors > 0 and self.stride > 0 and self.base > 0, "no anchors")

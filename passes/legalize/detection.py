@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mconv.ir import Array, DType, Value
+from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import (
     Clip,
     Concat,
@@ -21,7 +22,6 @@ from mconv.ir.ops import (
     Transpose,
     Unsqueeze,
 )
-from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import Min as MinOp
 
 from ..pattern import Match
@@ -58,7 +58,7 @@ def suppression_for_detection_output(m: Match, add: Add) -> Value:
     else:
         boxes = add(Unsqueeze((0,)), boxes)
     stacked = add(Unsqueeze((1 if each else 0,)), lines)
-    least = np.float32(max(op.score_threshold, np.finfo(np.float32).min))
+    least = np.float32(max(op.score_threshold, float(np.finfo(np.float32).min)))
     chosen = add(NonMaxSuppression(), boxes, stacked, np.int64(limit), np.float32(op.overlap), least)
     label, place = (_column(add, chosen, column) for column in ((0, 2) if each else (1, 2)))
     flat = add(AddOp(), add(Mul(), label, np.int64(limit if each else count)), place)
@@ -109,5 +109,3 @@ def _best(add: Add, score: Value, most: int) -> Value:
         count = add(MinOp(), count, np.array([most], np.int64))
     _, order = add.all(TopK(0), score, add(Reshape(()), count))
     return order
-
-

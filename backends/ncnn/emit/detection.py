@@ -59,7 +59,9 @@ def softmax_scores(node: Node) -> bool | str:
 def operands_known(node: Node) -> bool | str:
     """the sizes of its operands are known."""
     other = [v for v in node.inputs if not v.type.is_static]
-    return f"the sizes of %{other[0].name}: {other[0].type} must be known; fix them with --input-shape" if other else True
+    return (
+        f"the sizes of %{other[0].name}: {other[0].type} must be known; fix them with --input-shape" if other else True
+    )
 
 
 @ncnn.emits(DetectionOutput, where=(floats, operands_known, one_image, standard_decoding, softmax_scores))

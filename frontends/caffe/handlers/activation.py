@@ -177,4 +177,3 @@ def axpy(n: CaffeNode, b: Builder) -> Value:
     wanted = (*x.type.shape[:2], *(1,) * (x.type.rank - 2))
     n.require(a.type.shape == wanted, f"a factor {a.type} for x {x.type}")
     return b.add(ops.Add(), b.add(ops.Mul(), a, x), y)
-

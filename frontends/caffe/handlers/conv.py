@@ -14,7 +14,9 @@ from ..registry import caffe
 MOST_AXES = 3
 
 
-def per_axis(n: CaffeNode, p: Param, name: str, pair: tuple[str, str], axes: int, default: int | None) -> tuple[int, ...]:
+def per_axis(
+    n: CaffeNode, p: Param, name: str, pair: tuple[str, str], axes: int, default: int | None
+) -> tuple[int, ...]:
     """One number for each axis: of a field that repeats (once for all axes, or once for each), or of name_h, name_w."""
     given = p.all(name)
     if axes == 2 and (p.has(pair[0]) or p.has(pair[1])):
@@ -49,7 +51,9 @@ class _Window:
         self.channels = int(str(channels))
         self.groups = self._groups(n)
         divides = self.groups > 0 and self.channels % self.groups == 0 and self.outputs % self.groups == 0
-        n.require(divides, f"{self.channels} channels and {self.outputs} outputs do not divide into {self.groups} groups")
+        n.require(
+            divides, f"{self.channels} channels and {self.outputs} outputs do not divide into {self.groups} groups"
+        )
 
     def _groups(self, n: CaffeNode) -> int:
         depthwise = n.type != "Convolution" and n.type != "Deconvolution"

@@ -44,7 +44,7 @@ def bn(n: CaffeNode, b: Builder) -> Value:
     p = n.param("bn_param")
     channels = _channels(n)
     words = ("slope_filler", "momentum", "frozen", "eps")  # of PSPNet's
-    whole = n.blobs == 4 if n.blobs is not None else any([p.has(word) for word in words])
+    whole = n.blobs == 4 if n.blobs is not None else bool([word for word in words if p.has(word)])
     epsilon, folded = p.number("eps"), p.choice("bn_mode") == "INFERENCE"
     p.number("var_eps")
     scale, shift = (n.array(i, (1, channels, 1, 1), role).reshape(-1) for i, role in enumerate(("scale", "bias")))
@@ -52,12 +52,14 @@ def bn(n: CaffeNode, b: Builder) -> Value:
         n.refuse(not folded, "bn_mode LEARN, the statistics of the batch at hand", "SegNet's script that folds them in")
         mean, variance, epsilon = np.zeros(channels, np.float32), np.ones(channels, np.float32), 0.0
     else:
-        mean, variance = (n.array(i, (1, channels, 1, 1), role).reshape(-1) for i, role in ((2, "mean"), (3, "variance")))
+        mean, variance = (
+            n.array(i, (1, channels, 1, 1), role).reshape(-1) for i, role in ((2, "mean"), (3, "variance"))
+        )
     return b.add(ops.BatchNorm(epsilon), n[0], *map(n.constant, (scale, shift, mean, variance)))
 
 
 def _spread(n: CaffeNode, axis: int, count: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The sizes of weights that cover ``count`` axes from ``axis`` on (-1: all), and those with which they broadcast."""
+    """The sizes of weights that cover ``count`` axes from ``axis`` on (-1: all), and with which they broadcast."""
     n.require(-1 <= count <= n.rank - axis, f"{count} axes from axis {axis} of a blob of {n.rank}")
     end = n.rank if count == -1 else axis + count
     sizes = n[0].type.with_shape(n[0].type.shape[axis:end]).static_shape
@@ -174,4 +176,3 @@ def reduction(n: CaffeNode, b: Builder) -> Value:
     y = b.add(kinds[p.choice("operation")](axes, False), n[0])
     factor = p.number("coeff")
     return y if factor == 1 else b.add(ops.Mul(), y, n.number(factor))
-

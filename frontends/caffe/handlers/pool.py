@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from mconv.ir import Builder, DType, Op, Value, ops
 
 from ..node import CaffeNode, Param
@@ -149,5 +148,3 @@ def _greatest(n: CaffeNode, b: Builder, x: Value, axis: int, count: int) -> tupl
     else:
         found, where = b.add_all(ops.TopK(axis, k=count), x)
     return b.add(ops.Cast(DType.F32), where), found
-
-

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from mconv.ir import Builder, Value, ops
+from mconv.ir import Array, Builder, Value, ops
 
 from ..node import CaffeNode
 from ..registry import caffe
@@ -99,24 +99,24 @@ def lstm(n: CaffeNode, b: Builder) -> list[Value]:
     return _written_out(s, w, bias, r, static)
 
 
-def _whole_lstm(s: _Sequence, w: np.ndarray, bias: np.ndarray, r: np.ndarray) -> list[Value]:  # type: ignore[type-arg]
+def _whole_lstm(s: _Sequence, w: Array, bias: Array, r: Array) -> list[Value]:
     """One operator, whose gates come in the order i, o, f, g."""
     order = [0, 2, 1, 3]
 
-    def turned(array: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def turned(array: Array) -> Array:
         gates = array.reshape(4, s.hidden, *array.shape[1:])[order]
         return np.ascontiguousarray(gates.reshape(1, *array.shape))
 
     both = np.concatenate([turned(bias), np.zeros((1, 4 * s.hidden), np.float32)], axis=1)
-    weights = [s.n.constant(a, f"{s.n.layer.name}_{name}") for a, name in ((turned(w), "w"), (turned(r), "r"), (both, "b"))]
+    weights = [
+        s.n.constant(a, f"{s.n.layer.name}_{name}") for a, name in ((turned(w), "w"), (turned(r), "r"), (both, "b"))
+    ]
     starts = s.states(2) if s.initial else []
     y, h, c = s.b.add_all(ops.LSTM(s.hidden), s.x, *weights, None, *starts)
     return s.finish(s.b.add(ops.Reshape((s.times, s.batch, s.hidden)), y), [h, c])
 
 
-def _written_out(
-    s: _Sequence, w: np.ndarray, bias: np.ndarray, r: np.ndarray, static: Value | None  # type: ignore[type-arg]
-) -> list[Value]:
+def _written_out(s: _Sequence, w: Array, bias: Array, r: Array, static: Value | None) -> list[Value]:
     """Step by step: where a mark is 0, both states begin anew."""
     b, n = s.b, s.n
     inner = b.add(ops.Linear(), s.x, n.constant(w, f"{n.layer.name}_w"), n.constant(bias, f"{n.layer.name}_b"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from mconv.ir import Builder, Value, ops
 
@@ -39,7 +40,7 @@ def slice_(n: CaffeNode, b: Builder) -> list[Value]:
     if points:
         n.require(len(points) == n.tops - 1, f"{len(points)} slice_point for {n.tops} tops")
         ends = [0, *points, total]
-        sizes = [e - s for s, e in zip(ends[:-1], ends[1:], strict=True)]
+        sizes = [e - s for s, e in pairwise(ends)]
         n.require(min(sizes) > 0, f"slice_point {points} of {total} elements")
     else:
         n.require(n.tops > 0 and total % n.tops == 0, f"{total} elements do not divide into {n.tops} tops")
@@ -169,7 +170,7 @@ def interp(n: CaffeNode, b: Builder) -> Value:
     if begin or end:
         x = b.add(ops.Slice((-begin,) * 2, tuple(size + end for size in own), (2, 3)), x)
     sizes = _interp_sizes(n, p, inner)
-    n.require(0 < min(sizes) and max(sizes) < 1 << 20, f"a result of {sizes}")
+    n.require(min(sizes) > 0 and max(sizes) < 1 << 20, f"a result of {sizes}")
     return b.add(ops.Resize("linear", (2, 3), "align_corners", sizes=tuple(sizes)), x)
 
 
@@ -196,7 +197,7 @@ def resize(n: CaffeNode, b: Builder) -> Value:
     n.refuse(p.number("prob") != 1, "a probability")
     n.refuse(len(modes) > 1, "a choice of ways by chance")
     sizes = (p.integer("height"), p.integer("width"))
-    n.require(0 < min(sizes) and max(sizes) < 1 << 20, f"a result of {sizes}")
+    n.require(min(sizes) > 0 and max(sizes) < 1 << 20, f"a result of {sizes}")
     if modes[0] == "NEAREST":
         return b.add(ops.Resize("nearest", (2, 3), "asymmetric", "floor", sizes=sizes), n[0])
     n.refuse(modes[0] not in ("LINEAR", "CUBIC"), f"interp_mode {modes[0]}", "LINEAR, CUBIC or NEAREST")

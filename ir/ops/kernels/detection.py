@@ -58,13 +58,14 @@ def decoded(op: DetectionOutput, locations: Array, priors: Array) -> Array:
         half = np.exp(move[..., 2:]) * sizes / 2
         boxes = np.concatenate([centers - half, centers + half], axis=-1)
     boxes = boxes.astype(locations.dtype, copy=False)
-    return np.clip(boxes, 0, 1) if op.clip else boxes
+    return np.asarray(np.clip(boxes, 0, 1) if op.clip else boxes)
 
 
 def suppressed(boxes: Array, overlap: float, *, eta: float = 1.0, end: float = 0.0, most: int | None = None) -> Array:
     """Which of the boxes, best first, are kept; ``end`` is added to sizes (1 where both ends are elements)."""
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2] + end, 0), axis=1)
-    left, kept = np.arange(len(boxes)), []
+    left = np.arange(len(boxes))
+    kept: list[int] = []
     while len(left) and (most is None or len(kept) < most):
         best, left = int(left[0]), left[1:]
         kept.append(best)
@@ -90,7 +91,7 @@ def ps_roi_pool(x: Array, rois: Array, dim: int, group: int, scale: float) -> Ar
     height, width = x.shape[2:]
     y = np.zeros((len(rois), dim, group, group), x.dtype)
     for r, roi in enumerate(rois):
-        corners = _rounded(roi[1:].astype(np.float32)) + np.float32([0, 0, 1, 1])
+        corners = _rounded(roi[1:].astype(np.float32)) + np.array([0, 0, 1, 1], np.float32)
         left, top, right, bottom = corners * np.float32(scale)
         rows = _cells(top, max(bottom - top, np.float32(0.1)), group, height)
         columns = _cells(left, max(right - left, np.float32(0.1)), group, width)

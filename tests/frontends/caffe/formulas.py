@@ -1,4 +1,4 @@
-"""What layers compute by their published definition, written anew in plain loops: for those that OpenCV lacks or differs in."""
+"""What layers compute by their published definition, in plain loops: for those that OpenCV lacks or has otherwise."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def mvn(x: Array, w: list[Array]) -> Array:
 
 
 def average_pool(kernel: int, stride: int, pad: int) -> Any:
-    """Caffe's: sizes rounded up, the last window cut where it begins in the padding, divided by its part of the padded image."""
+    """Caffe's: sizes rounded up, no window that begins in the padding, divided by its part of the padded image."""
 
     def compute(x: Array, w: list[Array]) -> Array:
         sizes = []

@@ -89,7 +89,9 @@ def test_marks_that_are_constants(last: int, whole: bool, tmp_path: Path) -> Non
     """Against the formula; where no sequence begins on the way, LSTM stays one operator."""
     marks = np.array([[0], [1], [1], [last]], np.float32)
     text = nets.heads({"x": (4, 1, 3)})
-    text += nets.layer("Parameter", "parameter_param { shape { dim: 4 dim: 1 } }", bottoms=(), tops=("m",), name="marks")
+    text += nets.layer(
+        "Parameter", "parameter_param { shape { dim: 4 dim: 1 } }", bottoms=(), tops=("m",), name="marks"
+    )
     text += nets.layer("LSTM", "recurrent_param { num_output: 2 }", bottoms=("x", "m"))
     _, blobs = nets.with_weights(tmp_path, text)
     graph = nets.graph_of(tmp_path, text, {**blobs, "marks": [marks]})
