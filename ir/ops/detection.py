@@ -80,7 +80,8 @@ class PSRoiPool(Op):
     """The mean of each cell of a ``group`` x ``group`` grid over each region, each cell from channels of its own.
 
     x [N, dim * group^2, H, W], rois [R, 5] (image, x1, y1, x2, y2) in units that ``spatial_scale`` turns into elements,
-    ends included -> [R, dim, group, group]; cell (i, j) of d reads channel (d * group + i) * group + j. Empty cells are 0.
+    ends included -> [R, dim, group, group]; cell (i, j) of d reads channel (d * group + i) * group + j. Empty cells
+    are 0.
     https://arxiv.org/abs/1605.06409
     """
 

@@ -52,7 +52,7 @@ OPENCV = [
     conv("num_output: 3 kernel_h: 3 kernel_w: 2 pad_h: 1 pad_w: 0 stride_h: 1 stride_w: 2"),
     conv("num_output: 4 kernel_size: 3 group: 4 pad: 1"),
     conv("num_output: 4 kernel_size: 3 kernel_size: 2 pad: 1 pad: 0 stride: 2 stride: 1"),
-    conv("num_output: 3 kernel_size: [3, 2, 3] pad: [1, 0, 1] stride: [1, 1, 2] axis: 1", inputs={"x": (1, 2, 4, 5, 6)}),
+    conv("num_output: 3 kernel_size: [3, 2, 3] pad: [1, 0, 1] stride: [1, 1, 2]", inputs={"x": (1, 2, 4, 5, 6)}),
     conv("num_output: 6 kernel_size: 4 stride: 2 pad: 1", "Deconvolution"),
     conv("num_output: 4 kernel_size: 3 stride: 2 group: 2 bias_term: false", "Deconvolution"),
     pool("pool: MAX kernel_size: 2 stride: 2"),
