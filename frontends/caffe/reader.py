@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def _text(path: Path) -> str:
         raise errors.not_text(f"{path.name} cannot be opened: {error.strerror}") from None
     if b"\0" in data:
         raise errors.not_text(f"{path.name} is no text")
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")  # comments in other encodings; names in them are told as they come

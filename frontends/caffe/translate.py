@@ -33,7 +33,7 @@ class Translation:
         self.b = Builder(Graph(plain(net.file.rpartition(".")[0]) or "main"))
         self.problems = Problems()
         self._values: dict[str, Value | None] = {}
-        self._read: set[str] = set(part.silenced)
+        self._read: set[str] = set()
         self._owned: set[Value] = set()
         self._told: dict[str, None] = {}
 
@@ -47,7 +47,7 @@ class Translation:
         if self.weights.misfits:
             raise UnreadableError(self.weights.told())
         self.problems.throw()
-        outputs = [name for name in self._values if name not in self._read]
+        outputs = [name for name in self._values if name not in self._read | self.part.silenced]
         if not outputs:
             raise errors.wiring("the net gives nothing: a layer reads each of its blobs", self.net.file)
         for name in outputs:
