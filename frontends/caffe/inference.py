@@ -85,18 +85,19 @@ def _without_repeats(layers: list[Layer]) -> list[Layer]:
 def _without_labels(running: list[Layer], labels: set[str]) -> list[Layer]:
     """Leaves out what only prepares labels: layers that read nothing else, and whose tops no other layer needs."""
     tainted = set(labels)
-    preparing = []
-    for layer in running:
+    preparing: list[int] = []
+    for index, layer in enumerate(running):
         if layer.bottoms and all(b in tainted for b in layer.bottoms):
             tainted.update(layer.tops)
-            preparing.append(layer)
-    spared = [layer for layer in running if layer not in preparing]
+            preparing.append(index)
+    left_out = set(preparing)
+    spared = [layer for index, layer in enumerate(running) if index not in left_out]
     needed = {b for each in spared for b in (each.bottoms[:1] if each.type in REPLACED else each.bottoms)}
-    for layer in reversed(preparing):
-        if needed & set(layer.tops):
-            needed.update(layer.bottoms)
-            spared.append(layer)
-    return [layer for layer in running if layer in spared]
+    for index in reversed(preparing):
+        if needed & set(running[index].tops):
+            needed.update(running[index].bottoms)
+            left_out.discard(index)
+    return [layer for index, layer in enumerate(running) if index not in left_out]
 
 
 # Which layers the state includes -------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ string: STRING+
 
 NAME: /[A-Za-z_][A-Za-z0-9_]*/
 NUMBER: /-?(0[xX][0-9a-fA-F]+|(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[fF]?|inf(inity)?\b|nan\b)/
-STRING: /"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'/
+STRING: /"(?:[^"\\\n]++|\\[^\n])*+"|'(?:[^'\\\n]++|\\[^\n])*+'/
 %ignore /[ \t\r\n\f\v]+/
 %ignore /#[^\n]*/
 """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-MOST_FIELDS = 1_000_000
+MOST_FIELDS = 400_000
 
 
 class WireError(ValueError):

@@ -40,7 +40,8 @@ def problems(path: Path, **options: object) -> list[tuple[str, str, str]]:
         'input: "x" input_dim: [1, 2, 5, 5]',
         'input: "x" input_shape { dim: 1 dim: 2 dim: 5 dim: 5 }',
         'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: [1, 2, 5, 5] } } }',
-        'layer { name: "d" type: "MemoryData" top: "x" memory_data_param { batch_size: 1 channels: 2 height: 5 width: 5 } }',
+        'layer { name: "d" type: "MemoryData" top: "x" memory_data_param { batch_size: 1 channels: 2'
+        " height: 5 width: 5 } }",
         'layer { name: "d" type: "DummyData" top: "x" dummy_data_param { num: 1 channels: 2 height: 5 width: 5 } }',
         'layer { name: "d" type: "DummyData" top: "x" dummy_data_param { shape { dim: [1, 2, 5, 5] } } }',
     ],
@@ -225,7 +226,8 @@ def test_damaged_weights(data: bytes, tmp_path: Path) -> None:
 
 TRAINING = """
 name: "train_val"
-layer { name: "data" type: "Data" top: "x" top: "label" include { phase: TRAIN } data_param { source: "a" batch_size: 9 } }
+layer { name: "data" type: "Data" top: "x" top: "label" include { phase: TRAIN }
+        data_param { source: "a" batch_size: 9 } }
 layer { name: "data" type: "Data" top: "x" top: "label" include { phase: TEST } transform_param { crop_size: 5 }
         data_param { source: "b" batch_size: 1 } }
 layer { name: "noise" type: "Unknown" bottom: "x" top: "x" include { phase: TRAIN } }
@@ -233,7 +235,8 @@ layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" param { lr_mult: 1
         inner_product_param { num_output: 4 weight_filler { type: "xavier" } bias_filler { type: "constant" } } }
 layer { name: "extra" type: "ReLU" bottom: "ip" top: "r" exclude { phase: TEST } }
 layer { name: "deep" type: "ReLU" bottom: "ip" top: "deep" include { stage: "deploy" } }
-layer { name: "shallow" type: "ReLU" bottom: "ip" top: "shallow" include { not_stage: "deploy" min_level: 0 max_level: 3 } }
+layer { name: "shallow" type: "ReLU" bottom: "ip" top: "shallow" 
+        include { not_stage: "deploy" min_level: 0 max_level: 3 } }
 layer { name: "half" type: "Power" bottom: "label" top: "half" power_param { scale: 0.5 } }
 layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" loss_weight: 1 }
@@ -252,7 +255,7 @@ def test_a_training_net_is_reduced(tmp_path: Path) -> None:
         "9 layers of training and testing left out: Accuracy, Data, EuclideanLoss, Power, ReLU, Silence, Unknown"
     ]
     assert problems(path, random_weights=1)[0] == (
-        "MC122", "net.prototxt:4 (Data 'data')", "the size of input 'x' is not in the .prototxt",
+        "MC122", "net.prototxt:5 (Data 'data')", "the size of input 'x' is not in the .prototxt",
     )  # fmt: skip
 
 
