@@ -33,9 +33,9 @@ def misfit_problem(what: str, where: str) -> Problem:
     return Problem("MC234", what, where=where, hint="the .caffemodel that was trained with this .prototxt")
 
 
-def no_weights(what: str) -> UsageError:
+def no_weights(what: str) -> UnreadableError:
     """MC235: there is no .caffemodel."""
-    return UsageError(Problem("MC235", what, hint=RANDOM))
+    return UnreadableError(Problem("MC235", what, hint=RANDOM))
 
 
 def wiring(what: str, where: str) -> UnreadableError:

@@ -13,7 +13,7 @@ from mconv.ir.types import Array
 from .inference import Inference, reduce
 from .net import Net
 from .reader import net_in, translated
-from .writing import as_caffemodel, as_prototxt
+from .writing import EXPLICIT, as_caffemodel, as_prototxt
 
 
 def run(
@@ -66,8 +66,9 @@ def _weights(path: Path, shapes: Mapping[str, tuple[int, ...]], seed: int) -> by
 
 
 def _plain(net: Net, part: Inference) -> bool:
-    """Whether the file is a net for use as it is, in the newest form."""
-    return not part.dropped and not part.data and all(layer.kind == "LayerParameter" for layer in net.layers)
+    """Whether the file is a net for use as it is, in the newest form, and OpenCV understands it as Caffe does."""
+    whole = not part.dropped and not part.data
+    return whole and all(each.kind == "LayerParameter" and each.type not in EXPLICIT for each in net.layers)
 
 
 def _places(part: Inference, wanted: Sequence[str], known: set[str]) -> dict[str, tuple[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mconv.ir import Builder, DType, Graph, Origin, Problem, Shape, TensorType, Value
-from mconv.ir.errors import MconvError, UnreadableError, UnsupportedError, UsageError
+from mconv.ir.errors import MconvError, UnreadableError, UnsupportedError
 from mconv.ir.op import TypeMismatch
 
 from ..problems import Problems
@@ -21,6 +21,8 @@ MOST_ELEMENTS = 2**31 - 1
 """Elements of a blob, Caffe's own bound."""
 BROKEN = (TypeMismatch, ValueError, TypeError, IndexError, ArithmeticError, RecursionError, MemoryError, AttributeError)
 """What a handler may meet in a net whose pieces do not fit together."""
+_FATAL = frozenset({"MC235"})
+"""Problems after which nothing more is looked for."""
 GUESS = "1,3,224,224"
 
 
@@ -129,9 +131,9 @@ class Translation:
             bottoms = self._bottoms(layer, where)
             self.b.origin = Origin(f"{self.net.file}:{layer.line}", f"{layer.type} '{layer.name}'")
             results = None if bottoms is None else self._handled(layer, bottoms)
-        except UsageError:
-            raise
         except MconvError as error:
+            if error.code in _FATAL:
+                raise
             self._note(error, where)
         except BROKEN as error:
             self._note(errors.misfit(f"{layer.type}: {error}"), where)

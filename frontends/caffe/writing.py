@@ -10,13 +10,21 @@ import numpy as np
 
 from mconv.ir.types import Array
 
+from . import schema
 from .caffemodel import messages
 from .inference import Inference
 from .net import Layer
-from .prototxt import Message, Scalar
+from .prototxt import Field, Message, Scalar
 
 _UNNEEDED = {"name", "type", "bottom", "top", "include", "exclude", "phase", "param", "blobs_lr", "weight_decay",
              "loss_weight", "propagate_down", "blob_share_mode", "transform_param", "loss_param"}  # fmt: skip
+
+
+EXPLICIT = {
+    "PriorBox": ("prior_box_param", ("flip", "clip")),
+    "DetectionOutput": ("detection_output_param", ("share_location", "background_label_id")),
+}
+"""Fields that are written also where they have Caffe's default: OpenCV has another, or none."""
 
 
 def as_prototxt(part: Inference, inputs: Mapping[str, Sequence[int]]) -> str:
@@ -32,8 +40,21 @@ def as_prototxt(part: Inference, inputs: Mapping[str, Sequence[int]]) -> str:
 def _layer(layer: Layer) -> str:
     parts = [f"name: {_quoted(layer.name)} type: {_quoted(layer.type)}"]
     parts += [f"bottom: {_quoted(name)}" for name in layer.bottoms] + [f"top: {_quoted(name)}" for name in layer.tops]
-    parts += _fields(Message([f for f in layer.message.fields if f.name not in _UNNEEDED]))
+    parts += _fields(_explicit(layer))
     return f"layer {{ {' '.join(parts)} }}"
+
+
+def _explicit(layer: Layer) -> Message:
+    """The fields that say what a layer computes."""
+    fields = [f for f in layer.message.fields if f.name not in _UNNEEDED]
+    name, wanted = EXPLICIT.get(layer.type, ("", ()))
+    for index, field in enumerate(fields):
+        if field.name == name and isinstance(field.value, Message):
+            kind = schema.spec_of(layer.kind, name).type
+            missing = [schema.spec_of(kind, each) for each in wanted if not field.value.all(each)]
+            more = [Field(s.name, Scalar("word", s.default or "", 0, 0), 0, 0) for s in missing]
+            fields[index] = field.replace(value=Message([*field.value.fields, *more]))
+    return Message(fields)
 
 
 def _fields(message: Message) -> list[str]:

@@ -235,7 +235,7 @@ layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" param { lr_mult: 1
         inner_product_param { num_output: 4 weight_filler { type: "xavier" } bias_filler { type: "constant" } } }
 layer { name: "extra" type: "ReLU" bottom: "ip" top: "r" exclude { phase: TEST } }
 layer { name: "deep" type: "ReLU" bottom: "ip" top: "deep" include { stage: "deploy" } }
-layer { name: "shallow" type: "ReLU" bottom: "ip" top: "shallow" 
+layer { name: "shallow" type: "ReLU" bottom: "ip" top: "shallow"
         include { not_stage: "deploy" min_level: 0 max_level: 3 } }
 layer { name: "half" type: "Power" bottom: "label" top: "half" power_param { scale: 0.5 } }
 layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
