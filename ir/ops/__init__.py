@@ -37,6 +37,11 @@ from .conv import (
     ConvTranspose,
     DeformConv,
 )
+from .detection import (
+    DetectionOutput,
+    Proposal,
+    PSRoiPool,
+)
 from .elementwise import (
     Abs,
     Acos,
@@ -248,6 +253,7 @@ __all__ = [
     "DepthToSpace",
     "Dequantize",
     "Det",
+    "DetectionOutput",
     "Div",
     "Einsum",
     "Elu",
@@ -303,8 +309,10 @@ __all__ = [
     "OneHot",
     "Or",
     "PRelu",
+    "PSRoiPool",
     "Pad",
     "Pow",
+    "Proposal",
     "Quantize",
     "Quantized",
     "RMSNorm",

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from .bases import DIGITS
+from .caffe import caffe
 from .case import Case
 from .files import cuts, external, flips, foreign, paths
 from .flat import flat
@@ -66,7 +67,7 @@ class Outcome:
 @cache
 def corpus() -> list[Case]:
     """All cases, in a fixed order."""
-    makers = (foreign, paths, cuts, flips, external, wiring, weights, operators, bodies, sizes, nets, flat)
+    makers = (foreign, paths, cuts, flips, external, wiring, weights, operators, bodies, sizes, nets, flat, caffe)
     return [case for make in makers for case in make()]
 
 
@@ -76,6 +77,7 @@ def run_all(cases: Iterable[Case], workers: int = 2, command: bool = False) -> I
     import onnx.defs  # noqa: F401
 
     from mconv import backends, cli, driver, verification  # noqa: F401
+    from mconv.frontends.caffe import reader as caffe_reader  # noqa: F401
     from mconv.frontends.ncnn import reader as ncnn_reader  # noqa: F401
     from mconv.frontends.onnx import reader, registry  # noqa: F401
     from mconv.frontends.tflite import reader as tflite_reader  # noqa: F401

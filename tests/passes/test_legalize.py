@@ -9,9 +9,12 @@ import pytest
 
 from mconv.ir import DType, Node, Op, Value
 from mconv.ir import ops as o
+from mconv.ir.interpreter import run
+from mconv.passes import pipeline
+from mconv.passes.base import Context
 from mconv.passes.legalize import LEGALIZE
 
-from .graphs import B, Refusing, build, kinds, rewritten
+from .graphs import B, Refusing, build, feeds, kinds, rewritten
 
 Make = Callable[[B], Value | Sequence[Value]]
 
@@ -232,3 +235,27 @@ def test_a_pool_of_integers_moves_before_their_quantization() -> None:
         graph, [LEGALIZE], Refusing(when=lambda n: isinstance(n.op, o.MaxPool) and n.inputs[0].type.dtype is DType.I8)
     )
     assert kinds(graph) == ["MaxPool", "Quantize", "Dequantize"]
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        o.DetectionOutput(3, code="center_size", overlap=0.4, top_k=6, keep_top_k=7, score_threshold=0.3),
+        o.DetectionOutput(3, 1, code="corner_size", clip=True, overlap=0.5),
+        o.DetectionOutput(3, -1, variance_encoded=True, overlap=0.5, top_k=4),
+        o.DetectionOutput(3, score_threshold=2.0),
+    ],
+)
+def test_detections_are_taken_apart(op: o.DetectionOutput) -> None:
+    """Ten boxes, three classes; how many are found only running tells, so that the result has another symbol."""
+    corners = np.sort(np.random.default_rng(2).uniform(0, 1, (10, 2, 2)), axis=1).reshape(-1)
+    priors = np.stack([corners, np.full(40, 0.1)])[None].astype(np.float32)
+    scores = np.random.default_rng(4).uniform(0, 1, (1, 30)).astype(np.float32)
+    graph = build(lambda b: b.add(op, b.x(1, 40), b.constant(scores), b.constant(priors)))
+    given = feeds(graph)
+    before = run(graph, given)
+    pipeline.run([LEGALIZE], graph, Context(Refusing(o.DetectionOutput)), check=True)
+    assert "DetectionOutput" not in kinds(graph)
+    for name, array in run(graph, given).items():
+        assert array.shape == before[name].shape
+        np.testing.assert_allclose(array, before[name], rtol=1e-5, atol=1e-6)

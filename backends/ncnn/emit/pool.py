@@ -166,17 +166,18 @@ def roi_align(node: Node, net: Net) -> None:
         0: op.output_width, 1: op.output_height, 2: float(op.spatial_scale), 3: op.sampling_ratio,
         4: int(op.half_pixel), 5: 1,
     }  # fmt: skip
-    _regions(node, net, "ROIAlign", params, 0)
+    regions(node, net, "ROIAlign", params, 0)
 
 
-def _regions(node: Node, net: Net, kind: str, params: dict[int, Param], first: int) -> None:
+def regions(node: Node, net: Net, kind: str, params: dict[int, Param], first: int) -> None:
+    """A layer for each region; its corners are the columns of the second operand from ``first`` on."""
     x, rois = node.inputs[0], node.inputs[1]
     count, columns = rois.type.static_shape
     channels, height, width = node.result.type.static_shape[1:]
-    image, regions = net.held(x), net.shaped(rois, (count, columns))
+    image, rows = net.held(x), net.shaped(rois, (count, columns))
     cells = []
     for number in range(count):
-        region = cut(net, regions, 0, number, number + 1, suffix=f"region{number}")
+        region = cut(net, rows, 0, number, number + 1, suffix=f"region{number}")
         region = cut(net, region, 1, first, columns, suffix=f"corners{number}")
         region = net.reshaped(region, (columns - first,))
         cells.append(net.layer(kind, [image, region], (channels, height, width), params, suffix=f"cells{number}"))

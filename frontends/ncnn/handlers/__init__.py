@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from . import activation, arithmetic, attention, conv, linear, movement, normalization, pool, recurrent, source, spatial
+from . import (
+    activation,
+    arithmetic,
+    attention,
+    conv,
+    detection,
+    linear,
+    movement,
+    normalization,
+    pool,
+    recurrent,
+    source,
+    spatial,
+)
 
 __all__ = [
     "activation",
     "arithmetic",
     "attention",
     "conv",
+    "detection",
     "linear",
     "movement",
     "normalization",

@@ -56,6 +56,8 @@ def reshape(t: Translation, each: Layer) -> Value:
     batch = each.whole(12, 233), each.whole(13, 233)  # where in both shapes the batch (of 1) is counted; 233: nowhere
     each.require(batch in ((233, 233), (0, 0)), f"batch axes {batch}")
     values = t.inputs(1, 10)
+    if not values[0].type.is_static and not text and 0 not in given:  # behind a DetectionOutput
+        return reshaped(t, values[0], _given_shape(given, ()))
     own = mat(values[0])
     shape = list(reversed(evaluate(text, [mat(v) for v in values]))) if text else _given_shape(given, own)
     if batch == (0, 0):
@@ -225,7 +227,7 @@ def padding(t: Translation, each: Layer) -> Value:
     each.require(kind in _PAD_MODES, f"type {kind}")
     each.require(min(top, bottom, left, right, front, behind) >= 0, "a negative pad")
     sides = {"W": (left, right), "H": (top, bottom), "D": (front, behind), "C": (0, 0)}
-    names = _NAMES[len(mat(x))]
+    names = _NAMES[x.type.rank - 1]
     if len(names) == 3:
         sides["C"] = (front, behind)
     begins, ends = zip(*(sides[name] for name in names), strict=True)

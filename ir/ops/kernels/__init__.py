@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import (
         cells,
         convolve,
+        detection,
         frequency,
         indexing,
         movement,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cells",
     "convolve",
+    "detection",
     "frequency",
     "indexing",
     "movement",

@@ -1,0 +1,1 @@
+"""Translations of layers, by family; importing a module registers what it has."""
