@@ -169,7 +169,7 @@ def _check_memory(graph: Graph) -> None:
 def source_model(source: Any, reading: Reading) -> Iterator[runner.Model]:
     """The source as its runtime takes it: files (a ModelProto is written to a temporary folder), or the object."""
     format = frontends.format_of(source)
-    settings = {name: value for name, value in reading.given().items() if name in ("signature",)}
+    settings = {name: value for name, value in reading.given().items() if name in ("signature", "random_weights")}
     if isinstance(source, str | Path):
         yield runner.Model(format.name, frontends.files_of(Path(source), reading), settings)
     elif format.name == "onnx":
