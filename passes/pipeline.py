@@ -16,7 +16,7 @@ from .fuse.shuffle import DISSOLVE_SHUFFLES
 from .layout import CHANNELS_FIRST, MERGE_TRANSPOSES, SOLVE_LAYOUT, SolveLayout
 from .legalize import LEGALIZE
 from .quantize import QUANTIZE, ROUND_AVERAGES, SIGN_INTEGERS, feeds_integers
-from .recognize import DILATIONS, RECOGNIZE
+from .recognize import DILATIONS, NORMS, RECOGNIZE
 
 Pipeline = Sequence["Pass | Pipeline"]
 
@@ -25,7 +25,7 @@ def turn() -> Pipeline:
     """Passes for a source whose channels are last: the transposes that its reader wrote around operators go away."""
     fold = FoldConstants(keep=feeds_integers)
     solve = SolveLayout("bring channels first", "channels first")
-    return [fold, DILATIONS, solve, fold, MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
+    return [fold, DILATIONS, NORMS, solve, fold, MERGE_TRANSPOSES, MergeEqual(), RemoveDead()]
 
 
 def simplify() -> Pipeline:

@@ -6,10 +6,13 @@ import numpy as np
 
 from mconv.ir import Array, Value
 from mconv.ir.ops import Add as AddOp
-from mconv.ir.ops import Div, Mul, Neg, Pow, Reciprocal, Rsqrt, Sqrt, Square, Sub
+from mconv.ir.ops import Div, Erf, Mul, Neg, Pow, Reciprocal, Rsqrt, Sqrt, Square, Sub, Tanh
 
 from ..pattern import Match, pat
 from ..rewrite import Add, rule
+
+ODD = (Erf, Tanh)
+"""Functions of which f(-x) is -f(x)."""
 
 
 def _float(m: Match) -> None:
@@ -127,6 +130,23 @@ def drop_double_negation(m: Match, add: Add) -> Value:
     return m["x"]
 
 
+@rule(pat(ODD, pat(Neg, "x")), pat(ODD, pat(Mul, pat(Neg, "x"), "c")))
+def negate_after_odd_function(m: Match, add: Add) -> Value:
+    """f(-x) is -f(x), and f(-x * c) is -f(x * c), for odd functions."""
+    m.require(m.only_reader(Neg), "the negative is read elsewhere")
+    x = m["x"]
+    if m.has("c"):
+        m.const("c")
+        x = add(Mul(), x, m["c"])
+    return add(Neg(), add(m.root.op, x))
+
+
+@rule(pat(Sub, "a", pat(Neg, "b")))
+def subtract_negative_by_adding(m: Match, add: Add) -> Value:
+    """a - (-b) is a + b."""
+    return add(AddOp(), m["a"], m["b"])
+
+
 @rule(pat(AddOp, "x", pat(Neg, "y")))
 def add_negative_by_subtracting(m: Match, add: Add) -> Value:
     """x + (-y) is x - y."""
@@ -148,5 +168,7 @@ ARITHMETIC = (
     divide_by_root_by_multiplying,
     multiply_by_reciprocal_by_dividing,
     drop_double_negation,
+    negate_after_odd_function,
+    subtract_negative_by_adding,
     add_negative_by_subtracting,
 )

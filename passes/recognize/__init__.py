@@ -12,4 +12,7 @@ RECOGNIZE = Rewrite("recognize", (*ACTIVATIONS, *NORMALIZATIONS, *ATTENTION, *SH
 
 DILATIONS = Rewrite("dilations", (dilation_for_interleaved_images,))
 
-__all__ = ["DILATIONS", "RECOGNIZE"]
+NORMS = Rewrite("recognize normalizations", NORMALIZATIONS)
+"""Before a layout is chosen: the pieces run in any order of axes, the whole does not."""
+
+__all__ = ["DILATIONS", "NORMS", "RECOGNIZE"]

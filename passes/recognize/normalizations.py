@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mconv.ir import Array, Value
+from mconv.ir import Array, Node, Op, Value
 from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import (
     Clip,
@@ -15,6 +15,7 @@ from mconv.ir.ops import (
     LayerNorm,
     LpNormalize,
     Mul,
+    Neg,
     ReduceL2,
     ReduceMean,
     ReduceSum,
@@ -61,9 +62,81 @@ def recognize_rms_norm(m: Match, add: Add) -> Value:
     return add(RMSNorm(_trailing_axis(m, op.axes), m.scalar("epsilon")), m["x"])
 
 
+@rule(pat(AddOp, pat(Mul, "x", "scale"), "rest"))
+def recognize_spread_layer_norm(m: Match, add: Add) -> Value:
+    """x * s + (beta - mean * s), where s is gamma * Rsqrt(variance + epsilon), is LayerNorm(x)."""
+    x, scale = m["x"], m["scale"]
+    mean, beta = _shift_of(m["rest"], scale)
+    root, gamma = _scale_of(scale)
+    m.require(mean is not None and root is not None, "not scaled by a deviation and shifted by a mean")
+    assert mean is not None
+    assert root is not None
+    found = _deviation_of(root, x, mean)
+    m.require(found is not None, "the deviation is of something else")
+    assert found is not None
+    axes, epsilon = found
+    axis = _trailing_axis(m, axes)
+    operands = [None if c is None else _along_trailing(m, c.constant, x, axis) for c in (gamma, beta)]
+    return add(LayerNorm(axis, epsilon), x, *operands)
+
+
+def _factors(value: Value, op: type[Op]) -> list[tuple[Value, Value]]:
+    """The two operands of a product, or of a sum, both ways round; none where it is none."""
+    node = value.producer
+    if node is None or not isinstance(node.op, op):
+        return []
+    a, b = node.inputs
+    return [(a, b), (b, a)]
+
+
+def _shift_of(rest: Value, scale: Value) -> tuple[Value | None, Value | None]:
+    """The mean and the constant of ``constant - mean * scale``, however the signs are written."""
+    node = rest.producer
+    for constant, other in _factors(rest, AddOp):
+        if constant.data is not None:
+            return _shift_of(other, scale)[0], constant
+    if node is not None and isinstance(node.op, Sub) and node.inputs[0].data is not None:
+        return next((a for a, b in _factors(node.inputs[1], Mul) if b is scale), None), node.inputs[0]
+    if node is not None and isinstance(node.op, Neg):
+        return next((a for a, b in _factors(node.inputs[0], Mul) if b is scale), None), None
+    for negative, other in _factors(rest, Mul):
+        inner = negative.producer
+        if other is scale and inner is not None and isinstance(inner.op, Neg):
+            return inner.inputs[0], None
+    return None, None
+
+
+def _scale_of(scale: Value) -> tuple[Node | None, Value | None]:
+    """The root in ``Rsqrt(...) * gamma``, and gamma, if there is one."""
+    for constant, other in _factors(scale, Mul):
+        if constant.data is not None:
+            return _scale_of(other)[0], constant
+    node = scale.producer
+    return (node, None) if node is not None and isinstance(node.op, Rsqrt) else (None, None)
+
+
+def _deviation_of(root: Node, x: Value, mean: Value) -> tuple[tuple[int, ...] | None, float] | None:
+    """The axes and epsilon of Rsqrt(mean((x - mean)^2) + epsilon); None for another root."""
+    middle = mean.producer
+    if middle is None or not isinstance(middle.op, ReduceMean) or middle.inputs[0] is not x:
+        return None
+    for epsilon, variance in _factors(root.inputs[0], AddOp):
+        node = variance.producer
+        if epsilon.data is None or epsilon.data.size != 1 or node is None or node.op != middle.op:
+            continue
+        square = node.inputs[0].producer
+        centre = square.inputs[0].producer if square is not None and isinstance(square.op, Square) else None
+        if centre is not None and isinstance(centre.op, Sub) and set(centre.inputs) == {x, mean}:
+            return (middle.op.axes, float(epsilon.data.reshape(()))) if middle.op.keepdims else None
+    return None
+
+
 def _affine(m: Match, name: str, x: Value, axis: int) -> Array:
     """The constant as the normalised shape: it varies only along the axes that are normalised."""
-    data = m.const(name)
+    return _along_trailing(m, m.const(name), x, axis)
+
+
+def _along_trailing(m: Match, data: Array, x: Value, axis: int) -> Array:
     m.require(m.root.result.type.shape == x.type.shape and data.ndim <= x.type.rank, "the constant broadcasts x")
     full = data.reshape((1,) * (x.type.rank - data.ndim) + data.shape)
     m.require(all(d == 1 for d in full.shape[:axis]), "the constant varies outside the normalised axes")
@@ -154,6 +227,7 @@ def recognize_l2_normalize(m: Match, add: Add) -> Value:
 
 NORMALIZATIONS = (
     recognize_layer_norm,
+    recognize_spread_layer_norm,
     recognize_rms_norm,
     fold_affine_into_layer_norm,
     fold_scale_into_rms_norm,

@@ -36,6 +36,26 @@ def layer_norm(b: B, x: Value, *, rms: bool = False) -> Value:
     return b.add(o.Div(), d, b.add(o.Sqrt(), b.add(o.Add(), var, b.n(1e-5))))
 
 
+def spread_layer_norm(b: B, form: str) -> Value:
+    """As TensorFlow's batch_normalization, and Keras 3, write it."""
+    x = b.x(2, 5, 8)
+    mean = b.add(o.ReduceMean((2,), True), x)
+    var = b.add(o.ReduceMean((2,), True), b.add(o.Square(), b.add(o.Sub(), x, mean)))
+    scale = b.add(o.Rsqrt(), b.add(o.Add(), var, b.n(1e-3)))
+    scale = b.add(o.Mul(), scale, b.c(1, 1, 8)) if form != "plain" else scale
+    if form == "offset":
+        rest = b.add(o.Sub(), b.w(8), b.add(o.Mul(), mean, scale))
+    else:
+        rest = b.add(o.Mul(), b.add(o.Neg(), mean), scale)
+        rest = b.add(o.Add(), rest, b.w(8)) if form == "negative" else rest
+    return b.add(o.Add(), b.add(o.Mul(), x, scale), rest)
+
+
+def gelu_erfc(b: B, x: Value) -> Value:
+    erf = b.add(o.Erf(), b.add(o.Mul(), b.add(o.Neg(), x), b.n(0.5**0.5)))
+    return b.add(o.Mul(), b.add(o.Mul(), b.n(0.5), x), b.add(o.Sub(), b.n(1), erf))
+
+
 def gelu(b: B, x: Value, order: int) -> Value:
     erf = b.add(o.Add(), b.add(o.Erf(), b.add(o.Div(), x, b.n(2**0.5))), b.n(1))
     if order == 0:
@@ -267,6 +287,11 @@ CASES: dict[str, tuple[Make, list[str]]] = {
         )(b.x(2, 8)),
         ["LpNormalize"],
     ),
+    **{
+        f"layer norm, spread, {form}": (lambda b, form=form: spread_layer_norm(b, form), ["LayerNorm"])
+        for form in ("plain", "scaled", "offset", "negative")
+    },
+    "gelu by erfc": (lambda b: gelu_erfc(b, b.x(2, 8)), ["Gelu"]),
     "attention": (lambda b: attention(b, mask=False, scale="div"), ["Attention"]),
     "attention, masked": (lambda b: attention(b, mask=True, scale="div"), ["Attention"]),
     "attention, scaled on both": (lambda b: attention(b, mask=False, scale="both"), ["Attention"]),
