@@ -51,6 +51,15 @@ def spread_layer_norm(b: B, form: str) -> Value:
     return b.add(o.Add(), b.add(o.Mul(), x, scale), rest)
 
 
+def joined_rows(b: B, x: Value) -> Value:
+    for size, last in ((5, False), (6, True)):
+        *lead, width = x.type.static_shape
+        rows = b.add(o.MatMul(), b.add(o.Reshape((-1, width)), x), b.w(width, size))
+        x = b.add(o.Reshape((*lead, size)), rows)
+        x = x if last else b.add(o.Relu(), x)
+    return x
+
+
 def gelu_erfc(b: B, x: Value) -> Value:
     erf = b.add(o.Erf(), b.add(o.Mul(), b.add(o.Neg(), x), b.n(0.5**0.5)))
     return b.add(o.Mul(), b.add(o.Mul(), b.n(0.5), x), b.add(o.Sub(), b.n(1), erf))
@@ -292,6 +301,10 @@ CASES: dict[str, tuple[Make, list[str]]] = {
         for form in ("plain", "scaled", "offset", "negative")
     },
     "gelu by erfc": (lambda b: gelu_erfc(b, b.x(2, 8)), ["Gelu"]),
+    "rows joined and parted around each linear": (
+        lambda b: joined_rows(b, b.x(2, 3, 4, 8)),
+        ["Linear", "Relu", "Linear"],
+    ),
     "attention": (lambda b: attention(b, mask=False, scale="div"), ["Attention"]),
     "attention, masked": (lambda b: attention(b, mask=True, scale="div"), ["Attention"]),
     "attention, scaled on both": (lambda b: attention(b, mask=False, scale="both"), ["Attention"]),
