@@ -19,6 +19,9 @@ MAX_DEPTH = 24
 NETWORKS = frozenset({"Functional", "Model", "Sequential"})
 HOMES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 """Packages whose classes are Keras's own."""
+_TYPED_OPERATIONS = frozenset({"Cast", "SaturateCast", "OneHot", "ZerosLike", "OnesLike", "Cumsum", "Prod", "ConvertToTensor",
+                               "Full", "FullLike", "Arange"})  # fmt: skip
+"""Operations with an element type among their settings."""
 _ROLES = ("layer", "forward_layer", "backward_layer", "cell", "cells")
 """Settings that hold layers."""
 
@@ -90,6 +93,7 @@ class Network:
 
 def snake(name: str) -> str:
     """A class's name as Keras 3 writes it in paths."""
+    name = {"GroupQueryAttention": "GroupedQueryAttention"}.get(name, name)
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -139,6 +143,9 @@ class Normaliser:
         layer = Layer(cls, name if isinstance(name, str) else cls, config, address)
         layer.module = _text(data.get("module"))
         layer.registered = _text(data.get("registered_name"))
+        known = legacy.of_applications(cls, layer.module, config)
+        if known:
+            layer.cls, layer.registered = known, ""
         layer.build = data.get("build_config")
         layer.operation = self.version == 3 and _is_operation(layer)
         if layer.cls in NETWORKS and "layers" in config and not layer.foreign:
@@ -482,4 +489,6 @@ def _is_operation(layer: Layer) -> bool:
     """Functions of keras.ops: by their module, or in HDF5 files, which do not tell it, by having no layer's settings."""
     if layer.module:
         return ".ops" in layer.module and layer.module.startswith("keras.")
-    return layer.cls != "InputLayer" and not {"trainable", "dtype", "layers"} & set(layer.config)
+    if layer.cls == "InputLayer" or {"trainable", "layers"} & set(layer.config):
+        return False
+    return "dtype" not in layer.config or layer.cls in _TYPED_OPERATIONS

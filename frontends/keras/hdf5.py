@@ -79,6 +79,7 @@ class File:
         self.name = name
         self._data = data
         self._left = 8 * len(data) + UNPACKED
+        self._seen: dict[str, Any] = {}
         if bytes(data[:8]) != SIGNATURE:
             raise errors.damaged(f"{name} has not the signature of HDF5")
         with sound(name):
@@ -131,19 +132,30 @@ class File:
 
     def _at(self, path: str) -> Any:
         """What is at ``path``, reached by hard links only."""
-        current: Any = self._root
         if len(path) > LONGEST_PATH:
             raise errors.damaged(f"{self.name} names a path of {len(path)} letters")
-        for part in filter(None, path.split("/")):
-            with sound(f"{path} of {self.name}"):
-                if part == "." or not isinstance(current, self._h5py.Group) or part not in current:
-                    return None
-                link = current.get(part, getlink=True)
-                if not isinstance(link, self._h5py.HardLink):
-                    kind = "another file" if isinstance(link, self._h5py.ExternalLink) else "another place"
-                    raise errors.unsafe(f"{path} of {self.name} is a link to {kind}")
-                current = current[part]
-        return current
+        parts = [part for part in path.split("/") if part]
+        if not parts:
+            return self._root
+        place = "/".join(parts)
+        if place not in self._seen:
+            parent, found = self._at("/".join(parts[:-1])), None
+            if isinstance(parent, self._h5py.Group) and parts[-1] != ".":
+                with sound(f"{path} of {self.name}"):
+                    found = self._linked(parent, parts[-1], path)
+            if found is not None and not isinstance(found, self._h5py.Group):
+                return found
+            self._seen[place] = found
+        return self._seen[place]
+
+    def _linked(self, parent: Any, name: str, path: str) -> Any:
+        link = parent.get(name, getlink=True)
+        if link is None:
+            return None
+        if not isinstance(link, self._h5py.HardLink):
+            kind = "another file" if isinstance(link, self._h5py.ExternalLink) else "another place"
+            raise errors.unsafe(f"{path} of {self.name} is a link to {kind}")
+        return parent[name]
 
     def array(self, path: str) -> Array | None:
         """The dataset at ``path``: a view of the file's bytes where they lie there plainly; None where there is none."""

@@ -37,7 +37,11 @@ _KEYS = {
     "pool_length": "pool_size", "stride": "strides", "p": "rate", "inner_activation": "recurrent_activation",
     "length": "size", "sigma": "stddev",
 }  # fmt: skip
-_RECURRENT = ("LSTM", "GRU", "SimpleRNN")
+_APPLICATIONS = {
+    "LayerScale": {"init_values", "projection_dim"}, "StochasticDepth": {"drop_path_rate"}, "CustomScaleLayer": {"scale"},
+}  # fmt: skip
+"""Layers that keras.applications defines for itself, and their settings."""
+_APPLICATION_HOMES = ("keras.", "tf_keras.", "tensorflow.")
 _ORDERS = {"tf": "channels_last", "th": "channels_first"}
 
 
@@ -84,6 +88,14 @@ def _merge(config: dict[str, Any]) -> None:
         config["axis"] = axis
     elif mode in ("dot", "cos"):
         config["axes"], config["normalize"] = axes, mode == "cos"
+
+
+def of_applications(cls: str, module: str, config: Mapping[str, Any]) -> str:
+    """The name of a class of keras.applications, which some versions register as custom; "" for all others."""
+    name = cls.rpartition(">")[2]
+    home = module.startswith(_APPLICATION_HOMES) and ".applications" in module if module else cls.startswith("Custom>")
+    settings = set(config) - {"name", "trainable", "dtype", "batch_input_shape", "autocast"}
+    return name if home and _APPLICATIONS.get(name) == settings else ""
 
 
 # Weights -----------------------------------------------------------------------------------------------------

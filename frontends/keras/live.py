@@ -30,9 +30,10 @@ def taken_apart(model: Any) -> tuple[Network, Weights, SlotsOf, int]:
     lists: dict[str, list[Callable[[], Array]]] = {}
     for key in network.layers:
         if key in layers:
-            variables = getattr(layers[key], "weights", [])
+            layer = layers[key]
+            variables = [*layer.trainable_weights, *layer.non_trainable_weights]
             lists[key] = [_reader(variable) for variable in variables]
-    return network, ByLayer(network, slots_of, lists, version, trained_first=version == 2), slots_of, version
+    return network, ByLayer(network, slots_of, lists, version), slots_of, version
 
 
 def _is_older(model: Any) -> bool:

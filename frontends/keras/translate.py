@@ -99,7 +99,7 @@ class Translation:
         if layer.network is not None or layer.cls == "InputLayer":
             return None
         handler = handler_of(layer)
-        if handler is not None and (not layer.foreign or layer.cls in _APPLICATIONS):
+        if handler is not None and not layer.foreign:
             return handler
         if layer.foreign:
             home = f" of {layer.module}" if layer.module else ""
@@ -267,8 +267,6 @@ class Translation:
         self.problems.add(kind, placed)
 
 
-_APPLICATIONS = frozenset({"LayerScale", "StochasticDepth", "CustomScaleLayer"})
-"""Classes of keras.applications, which older versions register as custom."""
 _UNCAST = frozenset({"Embedding", "ReversibleEmbedding", "CategoryEncoding", "Discretization"})
 _KERAS_WORDS = ("Conv", "Pool", "Random", "Lookup", "Vectorization", "Hashing", "Hashed", "RNN", "Cell", "Spectrogram",
                 "Cropping", "Layer", "Lambda", "Dense")  # fmt: skip

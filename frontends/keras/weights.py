@@ -91,20 +91,15 @@ class ByPath:
 
 
 class ByLayer:
-    """Weights in one list a layer of the outermost model, of functions that read an array each.
-
-    ``trained_first``: of each list all that is trained comes first, else each layer's variables stand together.
-    """
+    """Weights in one list a layer of the outermost model, of functions that read an array each."""
 
     def __init__(self, network: Network, slots_of: SlotsOf, lists: Mapping[str, Sequence[Callable[[], Array]]],
-                 version: int, backend: str = "", *, trained_first: bool = True) -> None:  # fmt: skip
+                 version: int, backend: str = "") -> None:  # fmt: skip
         self._version, self._backend = version, backend
         self._found: dict[str, Callable[[], Array]] = {}
         self._wrong: dict[str, str] = {}
         for name, layer in network.layers.items():
-            places = list(slots_of(layer).walk(f"{layer.address}/"))
-            if trained_first:
-                places.sort(key=lambda place: not place[1])
+            places = sorted(slots_of(layer).walk(f"{layer.address}/"), key=lambda place: not place[1])
             arrays = lists.get(name, ())
             if len(places) != len(arrays):
                 self._wrong[layer.address] = f"layer '{name}' has {len(places)} weights, {len(arrays)} are stored"

@@ -167,8 +167,11 @@ class _MultiHead:
         given = n.argument(6 if n.version == 3 else 3, "attention_mask")
         if given is not None:
             parts.append(n.cast(n.value(given), DType.BOOL))
+        robust = n.settings.get("softmax_robust_masking", False)
         if not parts:
             return None
+        if robust:
+            raise errors.form(f"{n.settings.what} with softmax_robust_masking and a mask")
         if axes != 1 or self.query.type.rank != 3:
             raise errors.masked(f"a mask reaches {n.settings.what}, which attends over {axes} axes")
         whole = reduce(lambda a, b: g.add(ops.And(), a, b), parts)

@@ -78,9 +78,9 @@ def window(n: KerasNode, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], t
 
 
 def outward(kernel: Array) -> Array:
-    """[*K, in, out] as [out, in, *K], in one piece."""
+    """[*K, in, out] as [out, in, *K], a view."""
     rank = kernel.ndim - 2
-    return np.ascontiguousarray(kernel.transpose(rank + 1, rank, *range(rank)))
+    return kernel.transpose(rank + 1, rank, *range(rank))
 
 
 def bias(n: KerasNode, count: int) -> Value | None:
@@ -116,7 +116,7 @@ def _depthwise(n: KerasNode, g: Builder, x: Value, name: str, rank: int) -> tupl
     channels, times = n.static(x, 1, "the number of channels"), n.settings.integer("depth_multiplier", 1)
     w = n.weight(name, *kernel, channels, times)
     made = channels * times
-    w = np.ascontiguousarray(w.reshape(*kernel, 1, made).transpose(rank + 1, rank, *range(rank)))
+    w = w.reshape(*kernel, 1, made).transpose(rank + 1, rank, *range(rank))
     pads = pads_of(n, x, padding, kernel, strides, dilations)
     op = ops.Conv(strides, pads, dilations, channels)
     b = bias(n, made) if name == "kernel" else None
@@ -155,7 +155,7 @@ def conv_transpose(n: KerasNode, g: Builder) -> Value:
     kernel, strides, dilations, padding = window(n, rank)
     filters, channels = n.settings.integer("filters"), n.static(x, 1, "the number of channels")
     w = n.weight("kernel", *kernel, filters, channels)
-    w = np.ascontiguousarray(w.transpose(rank + 1, rank, *range(rank)))
+    w = w.transpose(rank + 1, rank, *range(rank))
     given = n.settings.get("output_padding", None)
     extra = n.settings.integers("output_padding", rank) if given is not None else (None,) * rank
     begins, ends, more = [], [], []

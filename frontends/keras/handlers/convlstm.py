@@ -42,6 +42,8 @@ def conv_lstm(n: KerasNode, g: Builder) -> list[Value | None]:
     if not first:
         x = g.add(ops.Transpose((0, 1, rank + 2, *range(2, rank + 2))), x)
     s.get("zero_output_for_mask", False)
+    if s.flag("time_major", False):
+        raise errors.form(f"{s.what} with time_major")
     filters = s.integer("filters")
     cell = _Cell(n, g, rank, filters, n.static(x, 2, "the number of channels"))
     order = range(count - 1, -1, -1) if s.flag("go_backwards", False) else range(count)

@@ -64,7 +64,11 @@ def _beside(g: Builder, x: Value, axis: int, work: Any) -> Value:
     return g.add(ops.Transpose(back), work(g.add(ops.Transpose(there), x)))
 
 
-@keras("LayerNormalization", weights=lambda layer, _: slots(*_scaled(layer)), mask="pass")
+def _layer_slots(layer: Layer, slots_of: SlotsOf) -> Slots:
+    return slots("gamma") if layer.config.get("rms_scaling") else slots(*_scaled(layer))
+
+
+@keras("LayerNormalization", weights=_layer_slots, mask="pass")
 def layer_normalization(n: KerasNode, g: Builder) -> Value:
     """LayerNormalization over one axis or several."""
     x = n.only()
@@ -73,9 +77,10 @@ def layer_normalization(n: KerasNode, g: Builder) -> Value:
     names = ("gamma", "beta")
     keys = dict(zip(names, ("scale", "center"), strict=True))
     sizes = [n.static(x, a, "a normalised size") for a in axes]
-    given = {name: _shaped(n, name, sizes) for name in names if n.settings.flag(keys[name], True)}
+    wanted = [name for name in names if n.settings.flag(keys[name], True)]
     if n.settings.flag("rms_scaling", False):
-        return _spread_scaled(n, g, x, axes, epsilon, given.get("gamma"))
+        return _spread_scaled(n, g, x, axes, epsilon, _shaped(n, "gamma", sizes))
+    given = {name: _shaped(n, name, sizes) for name in wanted}
     return normalised(n, g, x, axes, epsilon, given.get("gamma"), given.get("beta"))
 
 
@@ -110,13 +115,13 @@ def _along(x: Value, axes: tuple[int, ...], array: Array) -> Array:
 
 
 def _spread_scaled(
-    n: KerasNode, g: Builder, x: Value, axes: tuple[int, ...], epsilon: float, gamma: Array | None
+    n: KerasNode, g: Builder, x: Value, axes: tuple[int, ...], epsilon: float, gamma: Array
 ) -> Value:
     """Keras's rms_scaling: x by the root of its variance, without taking the mean away."""
     centred = g.add(ops.Sub(), x, g.add(ops.ReduceMean(axes, True), x))
     variance = g.add(ops.ReduceMean(axes, True), g.add(ops.Square(), centred))
     y = g.add(ops.Mul(), x, g.add(ops.Rsqrt(), g.add(ops.Add(), variance, n.scalar(epsilon, x))))
-    return y if gamma is None else g.add(ops.Mul(), y, n.constant(_along(x, axes, gamma), "gamma"))
+    return g.add(ops.Mul(), y, n.constant(_along(x, axes, gamma), "gamma"))
 
 
 @keras("RMSNormalization", weights=lambda layer, _: slots("scale"))

@@ -13,7 +13,7 @@ from .. import errors
 from ..config import Layer, revived
 from ..node import KerasNode
 from ..registry import keras
-from ..settings import WIDE, dtype_of
+from ..settings import WIDE
 from ..weights import Slots, SlotsOf, slots
 from .conv import to_first, to_last
 from .reshape import resampling
@@ -153,6 +153,8 @@ def discretization(n: KerasNode, g: Builder) -> Value:
     mode = n.settings.text("output_mode", "int", of=("int", "multi_hot", "one_hot", "count"))
     if mode != "int":
         return _encoded(n, g, index, len(boundaries) + 1, mode)
-    name = n.settings.get("dtype", None)
-    return n.cast(index, DType.I64 if name in (None, "float32") else dtype_of(name, n.settings.what, computed=True))
+    if n.version == 3:
+        return n.cast(index, DType.I32)
+    dtype = n.settings.narrow
+    return n.cast(index, dtype if dtype.is_integer else DType.I64)
 

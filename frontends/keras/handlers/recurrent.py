@@ -301,7 +301,8 @@ def bidirectional(n: KerasNode, g: Builder) -> list[Value | None]:
             raise errors.form(f"{n.settings.what} whose directions are turned round")
         if side.settings.flag("return_sequences", False) is not sequences:
             raise errors.misfit(f"{n.settings.what} whose directions return different things")
-        side.settings.get("zero_output_for_mask", False)
+        for key in ("zero_output_for_mask", "return_state", "stateful"):
+            side.settings.get(key, False)
         if side.settings.flag("time_major", False):
             raise errors.form(f"{n.settings.what} with time_major")
         steps = Steps(side, g, x, mask, backwards, sequences)
