@@ -63,7 +63,7 @@ class Translation:
             given.append(value)
         results = self._run(network, given)
         self.problems.throw()
-        for value, name in zip(results, _unique([ref.layer for ref in network.outputs]), strict=True):
+        for value, name in zip(results, unique([ref.layer for ref in network.outputs]), strict=True):
             if value is None:
                 raise errors.bad_graph(f"nothing makes output '{name}'")
             if value in self.narrow:
@@ -322,7 +322,7 @@ def _result(env: Mapping[tuple[str, int], list[Value | None]], ref: Ref) -> Valu
     return found[ref.tensor]
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
     """Names made unique: name, name_1, ..."""
     result = list[str]()
     for name in names:
