@@ -1,4 +1,4 @@
-"""A Keras file as its configuration and its weights: a zip archive (.keras) or an HDF5 file (.h5); nothing is extracted."""
+"""A Keras file as its configuration and its weights: a zip archive (.keras), of which nothing is extracted, or HDF5."""
 
 from __future__ import annotations
 

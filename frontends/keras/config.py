@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from mconv.ir.record import Record
@@ -19,8 +20,9 @@ MAX_DEPTH = 24
 NETWORKS = frozenset({"Functional", "Model", "Sequential"})
 HOMES = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 """Packages whose classes are Keras's own."""
-_TYPED_OPERATIONS = frozenset({"Cast", "SaturateCast", "OneHot", "ZerosLike", "OnesLike", "Cumsum", "Prod", "ConvertToTensor",
-                               "Full", "FullLike", "Arange"})  # fmt: skip
+_TYPED_OPERATIONS = frozenset(
+    {"Cast", "SaturateCast", "OneHot", "ZerosLike", "OnesLike", "Cumsum", "Prod", "ConvertToTensor", "Full", "Arange"}
+)
 """Operations with an element type among their settings."""
 _ROLES = ("layer", "forward_layer", "backward_layer", "cell", "cells")
 """Settings that hold layers."""
@@ -157,9 +159,9 @@ class Normaliser:
     def _wrapped(self, layer: Layer, depth: int) -> None:
         """The layers among the settings."""
         for role in _ROLES:
-            found = layer.config.get(role)
-            items = found if isinstance(found, list) else [found]
-            if found is None or not all(isinstance(i, dict) and "class_name" in i for i in items):
+            found: Any = layer.config.get(role)
+            items: list[Any] = found if isinstance(found, list) else [found]
+            if not all(isinstance(i, dict) and "class_name" in i for i in items):
                 continue
             place = {"layer": "forward_layer" if layer.cls == "Bidirectional" else "layer"}.get(role, role)
             counter = _Counter()
@@ -233,7 +235,7 @@ def _chain(network: Network, model: Layer) -> None:
         given = _input_of(layers[0], model)
         layers.insert(0, given)
         network.layers = {layer.name: layer for layer in layers}
-    for before, layer in zip(layers, layers[1:], strict=False):
+    for before, layer in pairwise(layers):
         layer.calls = [Call([Ref(before.name, 0, 0)], {})]
     network.inputs = [Ref(layers[0].name, 0, 0)]
     network.outputs = [Ref(layers[-1].name, 0, 0)]
@@ -403,12 +405,12 @@ def revived(data: Any) -> Any:
         return [revived(item) for item in data]
     if not isinstance(data, dict):
         return data
-    cls, config = data.get("class_name"), data.get("config")
+    cls, given = data.get("class_name"), data.get("config")
     if cls not in _SPECIAL:
         return {key: revived(value) for key, value in data.items()}
-    config = config if isinstance(config, dict) else {}
+    config: dict[str, Any] = given if isinstance(given, dict) else {}
     if cls == "__keras_tensor__":
-        history = config.get("keras_history")
+        history: Any = config.get("keras_history")
         sound = isinstance(history, list) and len(history) == 3 and isinstance(history[0], str)
         if not sound or not all(type(i) is int for i in history[1:]):
             raise errors.no_config("a call's argument is the result of no layer")
@@ -486,7 +488,7 @@ def _text(value: Any) -> str:
 
 
 def _is_operation(layer: Layer) -> bool:
-    """Functions of keras.ops: by their module, or in HDF5 files, which do not tell it, by having no layer's settings."""
+    """Functions of keras.ops: by their module, or in HDF5 files, which do not tell it, by what settings they lack."""
     if layer.module:
         return ".ops" in layer.module and layer.module.startswith("keras.")
     if layer.cls == "InputLayer" or {"trainable", "layers"} & set(layer.config):

@@ -28,7 +28,9 @@ def no_config(what: str, where: str = "") -> UnreadableError:
 
 def weights_only(name: str) -> UnreadableError:
     """MC293: the file holds weights alone."""
-    hint = "model.save('model.keras'), or building the model in Python, model.load_weights(...) and mconv.convert(model)"
+    hint = (
+        "model.save('model.keras'), or building the model in Python, model.load_weights(...) and mconv.convert(model)"
+    )
     return UnreadableError(Problem("MC293", f"{name} holds weights, but not the model that they belong to", hint=hint))
 
 

@@ -1,8 +1,9 @@
-"""What functions of keras.ops and of TensorFlow have in common: numbers beside tensors, indexing, shapes, reductions."""
+"""What functions of keras.ops and TensorFlow have in common: numbers beside tensors, indexing, shapes, reductions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,11 @@ def pair(n: KerasNode, a: Any, b: Any) -> tuple[Value, Value]:
 def beside(n: KerasNode, number: float, tensor: Value) -> tuple[Value, Value]:
     """The tensor, and the number as a constant of its type; integers beside a fraction become floats."""
     fraction = isinstance(number, float)
-    if not tensor.type.dtype.is_float and (fraction or tensor.type.dtype is DType.BOOL) and not isinstance(number, bool):
+    if (
+        not tensor.type.dtype.is_float
+        and (fraction or tensor.type.dtype is DType.BOOL)
+        and not isinstance(number, bool)
+    ):
         tensor = n.cast(tensor, DType.F32 if fraction else DType.I32)
     return tensor, n.scalar(number, tensor)
 
@@ -183,7 +188,7 @@ def parted(n: KerasNode, g: Builder, x: Value, sizes: Any, axis: int, *, places:
         parts = [whole // sizes] * sizes
     elif places:
         cuts = [0, *integers(n, sizes, "places"), whole]
-        parts = [b - a for a, b in zip(cuts, cuts[1:], strict=False)]
+        parts = [b - a for a, b in pairwise(cuts)]
     else:
         parts = list(integers(n, sizes, "sizes"))
         if parts.count(-1) == 1:

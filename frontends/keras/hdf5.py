@@ -115,7 +115,7 @@ class File:
 
     def _texts(self, found: Any) -> list[str]:
         items = np.asarray(found).ravel()
-        if items.size > MOST_NAMES or items.dtype.kind not in "SOU" and items.size:
+        if items.size > MOST_NAMES or (items.dtype.kind not in "SOU" and items.size):
             raise errors.damaged(f"{self.name} has a list of {items.size} names of type {items.dtype}")
         return [i.decode("utf-8", errors="replace") if isinstance(i, bytes) else str(i) for i in items.tolist()]
 
@@ -158,7 +158,7 @@ class File:
         return parent[name]
 
     def array(self, path: str) -> Array | None:
-        """The dataset at ``path``: a view of the file's bytes where they lie there plainly; None where there is none."""
+        """The dataset at ``path``, a view of the file's bytes where they lie in it plainly; None where there is none."""
         dataset = self._at(path)
         if dataset is None:
             return None

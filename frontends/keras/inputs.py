@@ -75,7 +75,9 @@ def declared_shape(shape: object, name: str) -> tuple[int | None, ...] | None:
     if shape is None:
         return None
     if isinstance(shape, dict):  # a TensorShape of tf.keras
-        shape = shape.get("items", shape.get("config", {}).get("shape") if isinstance(shape.get("config"), dict) else None)
+        shape = shape.get(
+            "items", shape.get("config", {}).get("shape") if isinstance(shape.get("config"), dict) else None
+        )
     if not isinstance(shape, list | tuple) or len(shape) > MAX_RANK:
         raise errors.no_config(f"input '{name}' has no sound shape")
     if any(d is not None and (type(d) is not int or d < 0) for d in shape):

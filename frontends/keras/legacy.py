@@ -27,7 +27,7 @@ _CLASSES = {
     "GlobalMaxPool3D": "GlobalMaxPooling3D", "GlobalAvgPool1D": "GlobalAveragePooling1D",
     "GlobalAvgPool2D": "GlobalAveragePooling2D", "GlobalAvgPool3D": "GlobalAveragePooling3D",
     "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",
-    "SyncBatchNormalization": "BatchNormalization", "LSTMV2": "LSTM", "GRUV2": "GRU", "DenseFeaturesV2": "DenseFeatures",
+    "SyncBatchNormalization": "BatchNormalization", "LSTMV2": "LSTM", "GRUV2": "GRU",
 }  # fmt: skip
 _MERGES = {"sum": "Add", "mul": "Multiply", "concat": "Concatenate", "ave": "Average", "max": "Maximum", "dot": "Dot",
            "cos": "Dot"}  # fmt: skip
@@ -38,8 +38,10 @@ _KEYS = {
     "length": "size", "sigma": "stddev",
 }  # fmt: skip
 _APPLICATIONS = {
-    "LayerScale": {"init_values", "projection_dim"}, "StochasticDepth": {"drop_path_rate"}, "CustomScaleLayer": {"scale"},
-}  # fmt: skip
+    "LayerScale": {"init_values", "projection_dim"},
+    "StochasticDepth": {"drop_path_rate"},
+    "CustomScaleLayer": {"scale"},
+}
 """Layers that keras.applications defines for itself, and their settings."""
 _APPLICATION_HOMES = ("keras.", "tf_keras.", "tensorflow.")
 _ORDERS = {"tf": "channels_last", "th": "channels_first"}

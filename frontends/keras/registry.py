@@ -103,6 +103,6 @@ def slots_reader(version: int) -> SlotsOf:
             found = Slots((), tuple((item.address[len(layer.address) + 1 :], slots_of(item)) for item in inner))
         elif handler is not None and handler.weights is not None:
             found = handler.weights(layer, slots_of)
-        return found if layer.trainable else found.replace(frozen=True)  # type: ignore[no-any-return]
+        return found if layer.trainable else found.replace(frozen=True)
 
     return slots_of

@@ -1,4 +1,4 @@
-"""From networks of layers to the intermediate representation: walks calls in their order and lets handlers translate."""
+"""From networks of layers to the intermediate representation: walks calls in order and lets handlers translate."""
 
 from __future__ import annotations
 
@@ -59,8 +59,7 @@ class Translation:
         given = list[Value]()
         for each, type in zip(declared, self.inputs.types(declared), strict=True):
             check_size(type, f"input '{each.name}'")
-            value = graph.add_input(each.name, type)
-            given.append(value)
+            given.append(graph.add_input(each.name, type))
         results = self._run(network, given)
         self.problems.throw()
         for value, name in zip(results, unique([ref.layer for ref in network.outputs]), strict=True):
@@ -70,7 +69,9 @@ class Translation:
                 self.note(NARROW)
                 value = self.builder.add(ops.Cast(self.narrow[value]), value)
             self.builder.output(value, name)
-        graph.notes += [what + (f" ({', '.join(places[:4])})" if places else "") for what, places in self._notes.items()]
+        graph.notes += [
+            what + (f" ({', '.join(places[:4])})" if places else "") for what, places in self._notes.items()
+        ]
         return graph
 
     def note(self, what: str, place: str = "") -> None:
@@ -150,7 +151,12 @@ class Translation:
         name = layer.config.get("dtype", "float32")
         dtype = dtype_of(name, f"input '{layer.name}'") if name != "string" else value.type.dtype
         wanted = WIDE.get(dtype, dtype)
-        return value if value.type.dtype is wanted else self.builder.add(ops.Cast(wanted), value)
+        if value.type.dtype is wanted:
+            return value
+        made = self.builder.add(ops.Cast(wanted), value)
+        if value in self.masks:
+            self.masks[made] = self.masks[value]
+        return made
 
     def _call(self, layer: Layer, call: Call, env: Mapping[tuple[str, int], list[Value | None]]) -> list[Value | None]:
         """The results of one call; none where it could not be translated."""
@@ -251,7 +257,7 @@ class Translation:
             if not any(value is x for x in node.xs) and not value.name.startswith(("input", layer.name)):
                 self.builder.graph.rename(value, name, evict=False)
             if narrow in WIDE and value.type.dtype.is_float:
-                self.narrow[value] = narrow  # type: ignore[assignment]
+                self.narrow[value] = narrow
 
     # Problems ------------------------------------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class ByLayer:
             old = legacy.gates(layer.cls) if self._version == 1 else None
             if old is not None and f"{layer.address}/{old[0]}" in self._found:
                 parts = {name: self._found[f"{layer.address}/{name}"]() for name in old}
-                return legacy.joined(layer.cls, path, parts)
+                return legacy.joined(layer.cls, path.rpartition("/")[2], parts)
             told = next((w for address, w in self._wrong.items() if f"{place}/".startswith(f"{address}/")), None)
             raise errors.bad_weights(told or f"{path} of layer '{layer.name}' is not in the file")
         array = self._found[place]()

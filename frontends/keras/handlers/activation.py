@@ -50,7 +50,7 @@ def leaky_relu(n: KerasNode, g: Builder) -> Value:
 
 
 @keras("PReLU", weights=lambda layer, _: slots("alpha"), mask="pass",
-       ignores={"shared_axes": "the slope's shape tells it", "weights": "of training", "alpha_init": "of training"})  # fmt: skip
+       ignores={"shared_axes": "the slope's shape tells it", "weights": "of training"})  # fmt: skip
 def prelu(n: KerasNode, g: Builder) -> Value:
     """PReLU: a slope for each element, or shared along axes."""
     alpha = n.weight("alpha")

@@ -15,7 +15,7 @@ from ..registry import keras
 from ..weights import Slots, SlotsOf, slots
 
 TRAINED = {"dropout": "of training; it tells how masks are applied", "seed": "of training",
-           "query_shape": "the tensors tell it", "key_shape": "the tensors tell it", "value_shape": "the tensors tell it",
+           "query_shape": "the tensor's", "key_shape": "the tensor's", "value_shape": "the tensor's",
            "flash_attention": "how it is computed"}  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def hiding(n: KerasNode, g: Builder, mask: Value, dtype: DType, least: float) ->
 def scored(
     n: KerasNode, g: Builder, q: Value, k: Value, v: Value, mask: Value | None, scale: float
 ) -> tuple[Value, Value]:
-    """Attention of q [B, H, T, E], k and v, with its weights [B, H, T, S]. Where a bool mask hides all they are zeros."""
+    """Attention of q [B, H, T, E], k and v, with its weights [B, H, T, S]: zeros where a bool mask hides all."""
     q = g.add(ops.Mul(), q, n.scalar(scale, q))
     scores = g.add(ops.MatMul(), q, g.add(ops.Transpose((0, 1, 3, 2)), k))
     if mask is not None and mask.type.dtype is DType.BOOL:
@@ -240,14 +240,14 @@ def attention(n: KerasNode, g: Builder) -> Value | list[Value | None]:
         y, weights = _from_scores(n, g, _bent_scores(n, g, q, k, additive), v, hidden)
     else:
         scale = float(n.weight("scale").reshape(())) if n.settings.flag("use_scale", False) else 1.0
-        heads = [g.add(ops.Unsqueeze((1,)), x) for x in (q, k, v)]
+        qs, ks, vs = (g.add(ops.Unsqueeze((1,)), x) for x in (q, k, v))
         if hidden is not None:
             hidden = g.add(ops.Unsqueeze((1,)), hidden)
         if wants_scores:
-            y, found = scored(n, g, *heads, hidden, scale)
+            y, found = scored(n, g, qs, ks, vs, hidden, scale)
             weights = g.add(ops.Squeeze((1,)), found)
         else:
-            y = g.add(ops.Attention(scale), *heads, hidden)
+            y = g.add(ops.Attention(scale), qs, ks, vs, hidden)
             weights = y
         y = g.add(ops.Squeeze((1,)), y)
     if masks[0] is not None:

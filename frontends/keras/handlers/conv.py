@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mconv.ir import Builder, Symbol, Value, ops
 from mconv.ir.types import Array
 
@@ -17,6 +15,8 @@ from ..registry import keras
 from ..weights import Slots, SlotsOf, slots
 from .core import biased
 
+WIDEST = 1 << 20
+"""Elements of a window that is padded for."""
 PADDINGS = ("valid", "same", "causal")
 
 
@@ -57,6 +57,8 @@ def pads_of(
     if padding == "valid":
         return (0,) * (2 * len(kernel))
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    if max(spans) > WIDEST:
+        raise errors.too_large(f"{n.settings.what} pads for a window of {max(spans)} elements")
     if padding == "causal":
         return (*(span - 1 for span in spans), *(0 for _ in spans))
     totals = []
@@ -74,7 +76,12 @@ def window(n: KerasNode, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], t
     """kernel_size, strides, dilation_rate and padding of a layer's settings."""
     s = n.settings
     padding = s.text("padding", "valid", of=PADDINGS)
-    return s.integers("kernel_size", rank), s.integers("strides", rank, 1), s.integers("dilation_rate", rank, 1), padding
+    return (
+        s.integers("kernel_size", rank),
+        s.integers("strides", rank, 1),
+        s.integers("dilation_rate", rank, 1),
+        padding,
+    )
 
 
 def outward(kernel: Array) -> Array:

@@ -54,7 +54,8 @@ def conv_lstm(n: KerasNode, g: Builder) -> list[Value | None]:
         part = g.add(ops.Squeeze((1,)), g.add(ops.Slice((step,), (step + 1,), (1,), (1,)), x))
         h, c = cell.step(part, h, c)
         made.append(h)
-    assert h is not None and c is not None
+    assert h is not None
+    assert c is not None
     if s.flag("return_sequences", False):
         rows = [g.add(ops.Unsqueeze((1,)), v if first else to_last(g, v)) for v in made]
         y = g.add(ops.Concat(1), *rows)

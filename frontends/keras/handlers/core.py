@@ -17,7 +17,13 @@ RATE = {
     "rate": "of training", "seed": "of training", "noise_shape": "of training", "stddev": "of training",
     "l1": "of training", "l2": "of training", "data_format": "of training", "momentum": "of training",
 }  # fmt: skip
-PRECISION = {"quantization_config": "None, which is read with the policy of types"}
+AUGMENTS = (
+    "seed", "mode", "factor", "fill_mode", "fill_value", "interpolation", "data_format", "value_range",
+    "height_factor", "width_factor", "x_factor", "y_factor", "scale", "sigma", "kernel_size", "alpha",
+    "brightness_factor", "contrast_factor", "saturation_factor", "hue_factor", "num_ops", "num_chains", "chain_depth",
+    "all_ops", "lower", "upper", "width_lower", "width_upper", "height_lower", "height_upper", "auto_vectorize",
+)  # fmt: skip
+"""Settings of layers that change images at random."""
 
 
 def biased(layer: Layer, slots_of: SlotsOf) -> Slots:
@@ -82,13 +88,7 @@ def nothing(n: KerasNode, g: Builder) -> Value:
        "RandomHeight", "RandomWidth", "RandomShear", "RandomHue", "RandomSaturation", "RandomSharpness",
        "RandomGrayscale", "RandomInvert", "RandomErasing", "RandomPerspective", "RandomGaussianBlur",
        "RandomElasticTransform", "RandomColorJitter", "RandomColorDegeneration", "RandomPosterization", "MixUp",
-       "CutMix", "RandAugment", "AugMix", ignores={
-           key: "of training" for key in (
-               "seed", "mode", "factor", "fill_mode", "fill_value", "interpolation", "data_format", "value_range",
-               "height_factor", "width_factor", "x_factor", "y_factor", "scale", "sigma", "kernel_size", "alpha",
-               "brightness_factor", "contrast_factor", "saturation_factor", "hue_factor", "num_ops", "num_chains",
-               "chain_depth", "all_ops", "lower", "upper", "width_lower", "width_upper", "height_lower",
-               "height_upper", "auto_vectorize")})  # fmt: skip
+       "CutMix", "RandAugment", "AugMix", ignores=dict.fromkeys(AUGMENTS, "of training"))  # fmt: skip
 def augmentation(n: KerasNode, g: Builder) -> Value:
     """What changes images while a model is trained, and else passes them on."""
     return n.only()

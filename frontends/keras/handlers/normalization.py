@@ -38,7 +38,9 @@ def _batch_slots(layer: Layer, slots_of: SlotsOf) -> Slots:
 def batch_normalization(n: KerasNode, g: Builder) -> Value:
     """BatchNormalization with its moving means, along any axis."""
     if n.settings.get("mode", 0) != 0:
-        raise errors.form(f"{n.settings.what} with mode {n.settings.get('mode')}, which uses the batch's own statistics")
+        raise errors.form(
+            f"{n.settings.what} with mode {n.settings.get('mode')}, which uses the batch's own statistics"
+        )
     x = n.only()
     axis = n.axis(n.settings.integer("axis", -1))
     size = n.static(x, axis, "the number of channels")
@@ -114,9 +116,7 @@ def _along(x: Value, axes: tuple[int, ...], array: Array) -> Array:
     return array.reshape(shape)
 
 
-def _spread_scaled(
-    n: KerasNode, g: Builder, x: Value, axes: tuple[int, ...], epsilon: float, gamma: Array
-) -> Value:
+def _spread_scaled(n: KerasNode, g: Builder, x: Value, axes: tuple[int, ...], epsilon: float, gamma: Array) -> Value:
     """Keras's rms_scaling: x by the root of its variance, without taking the mean away."""
     centred = g.add(ops.Sub(), x, g.add(ops.ReduceMean(axes, True), x))
     variance = g.add(ops.ReduceMean(axes, True), g.add(ops.Square(), centred))

@@ -356,7 +356,9 @@ def broadcast_to(n: KerasNode, g: Builder) -> Value:
 def filled_like(n: KerasNode, g: Builder) -> Value:
     """A tensor of one number, of another's shape."""
     x = _first(n)
-    dtype = x.type.dtype if n.settings.get("dtype", None) is None else dtype_of(n.settings.get("dtype"), n.settings.what)
+    dtype = (
+        x.type.dtype if n.settings.get("dtype", None) is None else dtype_of(n.settings.get("dtype"), n.settings.what)
+    )
     number = n.builder.constant(np.array(int(n.cls == "OnesLike"), WIDE.get(dtype, dtype).numpy))
     return g.add(ops.Expand(), number, g.add(ops.Shape(), x))
 

@@ -157,4 +157,3 @@ def discretization(n: KerasNode, g: Builder) -> Value:
         return n.cast(index, DType.I32)
     dtype = n.settings.narrow
     return n.cast(index, dtype if dtype.is_integer else DType.I64)
-

@@ -221,11 +221,7 @@ def _flipped(g: Builder, y: Value) -> Value:
 def _layer_slots(layer: Layer, slots_of: SlotsOf) -> Slots:
     if layer.cls != "RNN":
         return _cell_slots(layer, slots_of)
-    (cell,) = layer.inner.get("cell", [None])[:1] or [None]
-    if cell is None:
-        cells = layer.inner.get("cells", [])
-        return Slots((), tuple((_below(layer, c), slots_of(c)) for c in cells))
-    return Slots((), (("cell", slots_of(cell)),))
+    return Slots((), tuple((_below(layer, cell), slots_of(cell)) for cell in layer.inner.get("cell", [])))
 
 
 def _below(layer: Layer, inner: Layer) -> str:
@@ -292,7 +288,8 @@ def bidirectional(n: KerasNode, g: Builder) -> list[Value | None]:
     sides = _sides(n)
     first = sides[0].settings
     sequences, states = first.flag("return_sequences", False), first.flag("return_state", False)
-    n.translation.note(STATEFUL, n.name) if first.flag("stateful", False) else None
+    if first.flag("stateful", False):
+        n.translation.note(STATEFUL, n.name)
     half = len(initial) // 2
     runs = []
     for index, side in enumerate(sides):
@@ -321,8 +318,10 @@ def _sides(n: KerasNode) -> list[KerasNode]:
     forward = n.layer.inner.get("layer", [])
     if not forward or forward[0].cls not in (*KINDS, "RNN"):
         raise errors.form(f"{n.settings.what} around {forward[0].cls if forward else 'nothing'}")
-    backward = (n.layer.inner.get("backward_layer") or [None])[0]
-    if backward is None:
+    given = n.layer.inner.get("backward_layer", [])
+    if given:
+        backward = given[0]
+    else:
         one = forward[0]
         config: dict[str, Any] = {**one.config, "go_backwards": not one.config.get("go_backwards", False)}
         backward = Layer(one.cls, one.name, config, f"{n.layer.address}/backward_layer")

@@ -80,8 +80,7 @@ def _called(n: KerasNode, g: Builder, name: str) -> Any:
 @keras("SlicingOpLambda", ignores={"function": "always x[...]"})
 def slicing(n: KerasNode, g: Builder) -> Value:
     """SlicingOpLambda: x[...]."""
-    key = n.argument(1, "slice_spec")
-    return functions.indexed(n, g, n.x, [slice(**k) if isinstance(k, dict) else k for k in key])
+    return functions.indexed(n, g, n.x, n.argument(1, "slice_spec"))
 
 
 @keras("TensorFlowOpLayer", "TensorFlowOp")

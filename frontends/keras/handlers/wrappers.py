@@ -36,10 +36,8 @@ def time_distributed(n: KerasNode, g: Builder) -> list[Value | None]:
     if any(isinstance(d, Symbol) for d in rest):
         raise errors.needs_static(f"the sizes of a step of {n.settings.what}")
     flat = g.add(ops.Reshape((-1, *(d for d in rest if isinstance(d, int)))), x)
-    results: list[Value | None] = []
-    for y in n.translation.apply(inner, [flat], {}):
-        results.append(None if y is None else _restored(n, g, y, x, batch, steps))
-    return results
+    found = n.translation.apply(inner, [flat], {})
+    return [None if y is None else _restored(n, g, y, x, batch, steps) for y in found]
 
 
 def _restored(n: KerasNode, g: Builder, y: Value, x: Value, batch: Dim, steps: Dim) -> Value:
@@ -67,4 +65,3 @@ def spectral_normalization(n: KerasNode, g: Builder) -> list[Value | None]:
 def wrapper(n: KerasNode, g: Builder) -> Value:
     """Wrapper by itself calls nothing."""
     raise errors.form(f"{n.settings.what}, which says nothing of what it does")
-
