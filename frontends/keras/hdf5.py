@@ -158,7 +158,7 @@ class File:
         return parent[name]
 
     def array(self, path: str) -> Array | None:
-        """The dataset at ``path``, a view of the file's bytes where they lie in it plainly; None where there is none."""
+        """The dataset at ``path``, a view of the file's bytes where it lies in them plainly; None if there is none."""
         dataset = self._at(path)
         if dataset is None:
             return None

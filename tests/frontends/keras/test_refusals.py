@@ -118,8 +118,8 @@ def test_a_custom_activation_is_refused_with_its_module(tmp_path: Path) -> None:
     error = refusal(archive(tmp_path / "m.keras", keras_3(newer("Activation", "a", activation=own))))
     assert codes(error) == {"MC391"}
     assert "'curve' of other.place" in str(error)
-    path = write(tmp_path / "m.h5", functional([INPUT, layer("Activation", "a", ["x"], activation="curve")], ["x"], ["a"]),
-                 {"x": [], "a": []})  # fmt: skip
+    config = functional([INPUT, layer("Activation", "a", ["x"], activation="curve")], ["x"], ["a"])
+    path = write(tmp_path / "m.h5", config, {"x": [], "a": []})
     assert codes(refusal(path)) == {"MC391"}
 
 
