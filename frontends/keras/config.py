@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from mconv.ir.record import Record
@@ -15,6 +15,8 @@ from mconv.ir.record import Record
 from . import errors, legacy
 
 MOST_LAYERS = 100_000
+MOST_ENDS = 4096
+"""Inputs, or outputs, of a model."""
 MAX_DEPTH = 24
 """Models within models, and layers within layers."""
 NETWORKS = frozenset({"Functional", "Model", "Sequential"})
@@ -81,16 +83,6 @@ class Network:
         self.layers: dict[str, Layer] = {}
         self.inputs: list[Ref] = []
         self.outputs: list[Ref] = []
-        self.output_keys: list[str] = []
-        """The keys of outputs that are a dictionary."""
-        self.input_keys: list[str] = []
-
-    def every(self) -> Iterator[Layer]:
-        """The layers, and those of the models among them."""
-        for layer in self.layers.values():
-            yield layer
-            if layer.network is not None:
-                yield from layer.network.every()
 
 
 def snake(name: str) -> str:
@@ -190,9 +182,7 @@ class Normaliser:
             if isinstance(item.get("name"), str):
                 layer.name = item["name"]
             if layer.name in network.layers:
-                if model.cls != "Sequential":
-                    raise errors.bad_graph(f"two layers are named '{layer.name}'")
-                layer.name = _free(layer.name, network.layers)
+                raise errors.bad_graph(f"two layers are named '{layer.name}'")
             network.layers[layer.name] = layer
             data_of[layer.name] = item
         if not network.layers:
@@ -276,8 +266,9 @@ def _connect(network: Network, model: Layer, data_of: Mapping[str, Any]) -> None
         if not isinstance(nodes, list):
             raise errors.no_config(f"the inbound_nodes of layer '{name}' are no list")
         layer.calls = [_call(node, network, references) for node in nodes]
-    ends = [_ends(model.config.get(side), model) for side in ("input_layers", "output_layers")]
-    (network.input_keys, network.inputs), (network.output_keys, network.outputs) = ends
+    network.inputs, network.outputs = (
+        _ends(model.config.get(side), model) for side in ("input_layers", "output_layers")
+    )
     if not network.outputs:
         raise errors.no_config(f"model '{model.name}' returns nothing")
     shifts = _shifts(network, data_of, [*references, *network.outputs])
@@ -364,8 +355,8 @@ def _older_call(node: Any, network: Network, references: list[Ref]) -> Call:
     return Call([given], kwargs)
 
 
-def _ends(data: Any, model: Layer) -> tuple[list[str], list[Ref]]:
-    """The keys (of a dictionary) and the results that input_layers or output_layers name."""
+def _ends(data: Any, model: Layer) -> list[Ref]:
+    """The results that input_layers or output_layers name; those of a dictionary by its keys."""
 
     def walk(item: Any) -> Iterator[Ref]:
         if isinstance(item, list) and len(item) == 3 and isinstance(item[0], str):
@@ -381,7 +372,10 @@ def _ends(data: Any, model: Layer) -> tuple[list[str], list[Ref]]:
         else:
             raise errors.no_config(f"model '{model.name}' has inputs or outputs that are no results of layers")
 
-    return sorted(map(str, data)) if isinstance(data, dict) else [], list(walk(data))
+    found = list(islice(walk(data), MOST_ENDS + 1))
+    if len(found) > MOST_ENDS:
+        raise errors.endless(f"model '{model.name}' has more than {MOST_ENDS} inputs or outputs")
+    return found
 
 
 # Values ------------------------------------------------------------------------------------------------------
@@ -474,13 +468,6 @@ class _Counter:
         count = self._seen.get(name, -1) + 1
         self._seen[name] = count
         return f"{name}_{count}" if count else name
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    index = 1
-    while f"{name}_{index}" in taken:
-        index += 1
-    return f"{name}_{index}"
 
 
 def _text(value: Any) -> str:

@@ -48,7 +48,6 @@ class Translation:
         self._notes: dict[str, list[str]] = {}
         self._path: list[str] = []
         self._calls = 0
-        self._scanned = False
 
     def graph(self) -> Graph:
         """The model's graph; raises UsageError, UnreadableError or UnsupportedError."""
@@ -66,7 +65,6 @@ class Translation:
             if value is None:
                 raise errors.bad_graph(f"nothing makes output '{name}'")
             if value in self.narrow:
-                self.note(NARROW)
                 value = self.builder.add(ops.Cast(self.narrow[value]), value)
             self.builder.output(value, name)
         graph.notes += [
@@ -105,7 +103,7 @@ class Translation:
         if layer.foreign:
             home = f" of {layer.module}" if layer.module else ""
             raise errors.custom(f"'{layer.registered or layer.cls}'{home}")
-        if not layer.module and handler is None and not _is_keras_name(layer.cls):
+        if not layer.module and layer.cls not in _UNREAD:
             raise errors.custom(f"'{layer.cls}'")
         raise errors.not_read(f"the {'operation' if layer.operation else 'layer'} {layer.cls}")
 
@@ -254,9 +252,10 @@ class Translation:
             if value is None or value.producer is None:
                 continue
             name = "/".join([*self._path, layer.name]) + (f".{index}" if index else "")
-            if not any(value is x for x in node.xs) and not value.name.startswith(("input", layer.name)):
+            if not any(value is x for x in node.xs):
                 self.builder.graph.rename(value, name, evict=False)
             if narrow in WIDE and value.type.dtype.is_float:
+                self.note(NARROW)
                 self.narrow[value] = narrow
 
     # Problems ------------------------------------------------------------------------------------------------
@@ -274,13 +273,15 @@ class Translation:
 
 
 _UNCAST = frozenset({"Embedding", "ReversibleEmbedding", "CategoryEncoding", "Discretization"})
-_KERAS_WORDS = ("Conv", "Pool", "Random", "Lookup", "Vectorization", "Hashing", "Hashed", "RNN", "Cell", "Spectrogram",
-                "Cropping", "Layer", "Lambda", "Dense")  # fmt: skip
-
-
-def _is_keras_name(cls: str) -> bool:
-    """Whether a class that a file gives without its module sounds like one of Keras's own."""
-    return any(word in cls for word in _KERAS_WORDS)
+_UNREAD = frozenset({
+    "LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "Highway", "TimeDistributedDense", "DenseFeatures",
+    "Hashing", "HashedCrossing", "IntegerLookup", "StringLookup", "TextVectorization", "IndexLookup", "RandomCrop",
+    "FeatureSpace", "Pipeline", "MelSpectrogram", "STFTSpectrogram", "ReversibleEmbedding", "RandomFourierFeatures",
+    "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "AutoContrast", "Equalization", "Solarization",
+    "ConvRecurrent2D", "ParametricSoftplus", "SReLU", "ClassMethod", "InstanceMethod", "InstanceProperty",
+    "AbstractRNNCell", "CenteredCrop", "ConvLSTMCell", "MaxNumBoundingBoxes", "VariableDictionary",
+})  # fmt: skip
+"""Keras's own classes that are not read, for files that do not tell a class's module."""
 
 
 def _order(network: Network, env: Mapping[tuple[str, int], Any]) -> Iterator[tuple[Layer, int]]:
@@ -330,12 +331,13 @@ def _result(env: Mapping[tuple[str, int], list[Value | None]], ref: Ref) -> Valu
 
 def unique(names: Sequence[str]) -> list[str]:
     """Names made unique: name, name_1, ..."""
-    result = list[str]()
+    taken, used, result = set(names), set[str](), list[str]()
     for name in names:
         free, index = name, 0
-        while free in result or (index and free in names):
+        while free in used or (index and free in taken):
             index += 1
             free = f"{name}_{index}"
+        used.add(free)
         result.append(free)
     return result
 
