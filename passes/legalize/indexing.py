@@ -8,8 +8,8 @@ import numpy as np
 
 from mconv.ir import DType, Value
 from mconv.ir.op import numel
-from mconv.ir.ops import Add as AddOp
 from mconv.ir.ops import (
+    Abs,
     ArgMax,
     ArgMin,
     BitwiseNot,
@@ -24,6 +24,7 @@ from mconv.ir.ops import (
     Hardmax,
     Less,
     LessOrEqual,
+    Linear,
     MaxUnpool,
     Mod,
     Mul,
@@ -31,6 +32,7 @@ from mconv.ir.ops import (
     NonZero,
     OneHot,
     ReduceSum,
+    Relu,
     Reshape,
     ScatterElements,
     ScatterND,
@@ -40,8 +42,10 @@ from mconv.ir.ops import (
     TopK,
     Transpose,
     Trilu,
+    Unsqueeze,
     Where,
 )
+from mconv.ir.ops import Add as AddOp
 
 from ..pattern import Match
 from ..rewrite import Add
@@ -76,6 +80,28 @@ def flat_places(add: Add, indices: Value, axis: int, shape: tuple[int, ...]) -> 
             line = np.arange(count, dtype=np.int64) * steps[other]
             base = base + line.reshape([-1 if a == other else 1 for a in range(len(own))])
     return add(AddOp(), found, add.constant(base))
+
+
+MOST_ONES = 1 << 24
+"""Elements of a matrix that stands for a lookup."""
+
+
+@decompose(Gather)
+def product_for_lookup(m: Match, add: Add) -> Value:
+    """Gather of rows of a constant table is a product with ones at the places of the indices."""
+    x, indices = m["x"], m["indices"]
+    table = m.const("x")
+    m.require(m.op(Gather).axis == 0 and x.type.dtype is DType.F32, "it is no table of floats")
+    m.require(indices.data is None and indices.type.is_static, SIZES)
+    rows, *rest = x.type.static_shape
+    m.require(numel(indices.type) * rows <= MOST_ONES, f"{numel(indices.type)} lookups among {rows} rows")
+    place = add(Cast(DType.F32), indices)
+    zero, whole, one = (add.constant(np.float32(v)) for v in (0, rows, 1))
+    place = add(Where(), add(Less(), place, zero), add(AddOp(), place, whole), place)
+    apart = add(Sub(), add(Unsqueeze((indices.type.rank,)), place), add.constant(np.arange(rows, dtype=np.float32)))
+    ones = add(Relu(), add(Sub(), one, add(Abs(), apart)))
+    found = add(Linear(), ones, add.constant(table.reshape(rows, -1).T))
+    return found if len(rest) == 1 else add(Reshape((*indices.type.static_shape, *rest)), found)
 
 
 @decompose(GatherElements)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from .bases import DIGITS
@@ -22,6 +23,7 @@ from .case import Case
 from .files import cuts, external, flips, foreign, paths
 from .flat import flat
 from .graphs import bodies, operators, weights, wiring
+from .keras_files import keras_files
 from .nets import nets
 from .sizes import sizes
 
@@ -67,7 +69,8 @@ class Outcome:
 @cache
 def corpus() -> list[Case]:
     """All cases, in a fixed order."""
-    makers = (foreign, paths, cuts, flips, external, wiring, weights, operators, bodies, sizes, nets, flat, caffe)
+    models = (foreign, paths, cuts, flips, external, wiring, weights, operators, bodies, sizes, nets, flat)
+    makers = (*models, caffe, keras_files)
     return [case for make in makers for case in make()]
 
 
@@ -84,6 +87,13 @@ def run_all(cases: Iterable[Case], workers: int = 2, command: bool = False) -> I
 
     registry.handled()
     backends.get("ncnn")
+    if find_spec("h5py") is not None:
+        import h5py  # noqa: F401
+
+        from mconv.frontends.keras import reader as keras_reader  # noqa: F401
+        from mconv.frontends.keras import registry as keras_registry
+
+        keras_registry.load_handlers()
 
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(lambda case: run_one(case, command), cases)

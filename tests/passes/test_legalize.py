@@ -87,6 +87,10 @@ CASES: dict[str, tuple[tuple[type[Op], ...], Make]] = {
     "depth to space DCR": ((o.DepthToSpace,), unary(o.DepthToSpace(2, "DCR"), 1, 8, 2, 3)),
     "space to depth": ((o.SpaceToDepth,), unary(o.SpaceToDepth(2), 1, 2, 4, 6)),
     "gather": ((o.Gather,), lambda b: b.add(o.Gather(1), b.x(2, 8), index(b, 0, 2, 4, 7, -2))),
+    "gather of computed rows": (
+        (o.Gather,),
+        lambda b: b.add(o.Gather(0), b.c(5, 2, 3), b.add(o.Cast(DType.I32), b.add(o.Clip(-5.0, 4.0), b.x(2, 4)))),
+    ),
     "gather one": ((o.Gather,), lambda b: b.add(o.Gather(0), b.x(3, 4), b.constant(np.int64(1)))),
     "slice with steps": ((o.Slice,), unary(o.Slice((1, 0), (9, 5), (1, 0), (3, 2)), 5, 10)),
     "slice backwards": ((o.Slice,), unary(o.Slice((-1,), (-100,), (1,), (-1,)), 2, 5)),
