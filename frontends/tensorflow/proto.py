@@ -1,8 +1,8 @@
 """The messages of TensorFlow's files, with the fields that matter for inference.
 
 After tensorflow/core/framework/{graph,node_def,function,op_def,attr_value,tensor,tensor_shape,types}.proto and
-tensorflow/core/protobuf/{saved_model,meta_graph,saver}.proto. Messages that stand nested there have the outer one's name
-before their own. Enums are plain numbers here: a file may hold ones that are newer than this table.
+tensorflow/core/protobuf/{saved_model,meta_graph,saver}.proto. Messages that stand nested there have the outer
+one's name before their own. Enums are plain numbers here: a file may hold ones that are newer than this table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 from ..protobuf import schema
 
 _SCHEMA = """
-message GraphDef { repeated NodeDef node = 1; optional FunctionDefLibrary library = 2; optional VersionDef versions = 4; }
+message GraphDef {
+  repeated NodeDef node = 1; optional FunctionDefLibrary library = 2; optional VersionDef versions = 4;
+}
 message VersionDef { optional int32 producer = 1; optional int32 min_consumer = 2; repeated int32 bad_consumers = 3; }
 message NodeDef {
   optional string name = 1; optional string op = 2; repeated string input = 3; map<string, AttrValue> attr = 5;
