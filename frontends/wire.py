@@ -36,10 +36,11 @@ class WireError(ValueError):
 
 
 class Span(NamedTuple):
-    """Where a tensor's data lies in the file: bytes ``begin`` to ``end``."""
+    """Where a tensor's data lies in the file: bytes ``begin`` to ``end``, in the field of that number."""
 
     begin: int
     end: int
+    field: int
 
 
 class Grammar(Record):
@@ -137,7 +138,7 @@ class _Cutter:
             size += item.end - item.tag
         text = f"{self.skeleton.word}{len(self.skeleton.spans)}".encode()
         mark = _varint(self.grammar.mark << 3 | _BYTES) + _varint(len(text)) + text
-        self.skeleton.spans.append(Span(data.begin, data.end))
+        self.skeleton.spans.append(Span(data.begin, data.end, data.number))
         out.append(mark)
         return size + len(mark)
 

@@ -74,7 +74,7 @@ def test_constant_nodes_and_bodies_are_cut_too(tmp_path: Path) -> None:
     data = onnx.ModelProto(
         graph=helper.make_graph([helper.make_node("Constant", [], ["y"], value=weight)], "g", [], [])
     )
-    skeleton = cut(memoryview(data.SerializeToString()))
+    skeleton = cut(memoryview(data.SerializeToString()), GRAMMAR, MODEL)
     assert len(skeleton.spans) == 1
     assert len(skeleton.data) < 300
     assert skeleton.spans[0].end - skeleton.spans[0].begin == 20_000
