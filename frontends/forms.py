@@ -254,19 +254,16 @@ def _bit(mask: int, i: int) -> bool:
 # Boxes -------------------------------------------------------------------------------------------------------
 
 
-def kept_boxes(
-    g: Builder, boxes: Value, scores: Value, most: int, threshold: float, least: Value
-) -> Value:
-    """Indices i64 [kept] of the boxes [N, 4] that suppression keeps, the best first.
+def kept_boxes(g: Builder, boxes: Value, scores: Value, most: int, threshold: float, least: Value) -> Value:
+    """Indices i64 [kept] of the boxes [N, 4] that suppression keeps, at most so many, the best first.
 
-    A box goes where it overlaps a better one by ``threshold`` or more: the IR's "more" than the float below it.
+    A box goes where it overlaps a better one by more than ``threshold``, or where its score does not exceed ``least``.
     """
     expect(most >= 0, f"{most} boxes")
-    below = np.nextafter(np.float32(threshold), np.float32(-1), dtype=np.float32)
     batch, classes = g.add(ops.Unsqueeze((0,)), boxes), g.add(ops.Unsqueeze((0, 1)), scores)
     floor = least if least.type.rank == 1 else g.add(ops.Reshape((1,)), least)
     found = g.add(ops.NonMaxSuppression(), batch, classes, g.constant(np.array([most], np.int64)),
-                  g.constant(below.reshape(1)), floor)  # fmt: skip
+                  g.constant(np.array([threshold], np.float32)), floor)  # fmt: skip
     return g.add(ops.Gather(1), found, g.constant(np.int64(2)))
 
 

@@ -137,10 +137,13 @@ class _Loop:
 
     def _zeros(self, i: int, item: TensorList) -> Value:
         shape = self.elements[i].shape if i in self.elements else item.element
-        if shape is None or not all(isinstance(d, int) for d in shape):
+        if shape is None:
             raise errors.needs_static("the shape of the tensors in a loop's list")
         g = self.outer
-        wanted = g.add(ops.Concat(0), g.add(ops.Reshape((1,)), item.size), g.constant(np.array(shape, np.int64)))
+        near = [v for v in self.parts.initial if isinstance(v, Value)]
+        near += [v.stack for v in self.parts.initial if isinstance(v, TensorList) and v.stack is not None]
+        sizes = [_size(g, d, near) for d in shape]
+        wanted = g.add(ops.Concat(0), *(g.add(ops.Reshape((1,)), size) for size in (item.size, *sizes)))
         return g.add(ops.Expand(), g.constant(np.zeros((), item.dtype.numpy)), wanted)
 
     def _turn(self, types: dict[int, TensorType], counters: dict[int, Value]) -> _Turn:
@@ -150,11 +153,16 @@ class _Loop:
         iteration = graph.add_input("iteration", TensorType(DType.I64, ()))
         graph.add_input("going", TensorType(DType.BOOL, ()))
         inputs = {i: graph.add_input(f"state_{i}", type) for i, type in types.items()}
+        counts: dict[tuple[Value, DType], Value] = {}
         for i, item in enumerate(self.parts.initial):
             if self.invariant[i]:
                 turn.given.append(turn.captures.take(item))
             elif i in counters:
-                turn.given.append(_count(builder, iteration, turn.captures.value(counters[i])))
+                start = turn.captures.value(counters[i])
+                kind = (iteration if _is_number(builder, start, 0) else start), start.type.dtype
+                if kind not in counts:
+                    counts[kind] = _count(builder, iteration, start)
+                turn.given.append(counts[kind])
             elif isinstance(item, Value):
                 turn.given.append(inputs[i])
             elif self.stacked[i]:
@@ -242,8 +250,8 @@ class _Loop:
 
     def _counted(self, turn: _Turn, starts: dict[int, Value], limits: Sequence[_Limit]) -> list[Item]:
         trips = self._trips(starts, limits)
-        scans = self._scans(turn, starts, trips)
         states = self._states(starts)
+        scans, lasts = self._scans(turn, starts, trips, states)
         going = turn.builder.constant(np.array(True))
         made = self._node(turn, states, going, scans, trips, None)
         after = dict(zip([*states, *scans], made, strict=True))
@@ -254,7 +262,8 @@ class _Loop:
             elif i in starts:
                 results.append(self._counter_after(starts[i], trips))
             elif isinstance(item, TensorList):
-                results.append(TensorList(item.dtype, item.element, item.size, after[i]))
+                stack = self.outer.add(ops.Unsqueeze((0,)), after[lasts[i]]) if i in lasts else after[i]
+                results.append(TensorList(item.dtype, item.element, item.size, stack))
             else:
                 results.append(after[i])
         return results
@@ -264,21 +273,32 @@ class _Loop:
         ran = self.scope.cast(g.add(ops.Max(), trips, g.constant(0)), start.type.dtype)
         return ran if _is_number(g, start, 0) else g.add(ops.Add(), start, ran)
 
-    def _scans(self, turn: _Turn, starts: dict[int, Value], trips: Value) -> dict[int, Value]:
-        """What lists are written with, by state: each turn one element, at the turn's own place."""
-        places = {turn.given[i] for i, start in starts.items() if _is_number(self.outer, start, 0)}
-        scans: dict[int, Value] = {}
+    def _scans(
+        self, turn: _Turn, starts: dict[int, Value], trips: Value, states: Sequence[int]
+    ) -> tuple[dict[int, Value], dict[int, int]]:
+        """What lists are written with, by state: each turn one element, at the turn's own place.
+
+        And lists of one place, which every turn writes anew with what is also the next value of a state: that state.
+        """
+        g = self.outer
+        places = {turn.given[i] for i, start in starts.items() if _is_number(g, start, 0)}
+        ran = g.content(trips)
+        runs = ran is not None and isinstance(ran.item(), int) and ran.item() > 0
+        scans, lasts = dict[int, Value](), dict[int, int]()
         for i, item in enumerate(turn.results):
             if not isinstance(item, LoopList) or self.invariant[i] or item.written is None:
                 continue
             place, element = item.written
             initial = self.parts.initial[i]
             assert isinstance(initial, TensorList)
-            whole = initial.stack is None and _same(self.outer, initial.size, trips)
-            if place not in places or not whole:
+            twin = next((j for j in states if turn.results[j] is element), None)
+            if initial.stack is None and place in places and _same(g, initial.size, trips):
+                scans[i] = element
+            elif runs and twin is not None and _is_number(g, initial.size, 1) and _is_number(turn.builder, place, 0):
+                lasts[i] = twin
+            else:
                 raise ListIsRead(i)
-            scans[i] = element
-        return scans
+        return scans, lasts
 
     def _plain(self, turn: _Turn, types: dict[int, TensorType]) -> list[Item]:
         states = list(types)
@@ -308,6 +328,9 @@ class _Loop:
         for i, value in scans.items():
             builder.output(value, f"scan_{i}")
         graph: Graph = builder.graph
+        for node in reversed(graph.nodes):
+            if not any(v.uses or graph.is_output(v) for v in node.results):
+                graph.remove(node)
         initial = [self._start(i) for i in states]
         if not states and not scans:
             return ()
@@ -343,6 +366,17 @@ def _same(g: Builder, a: Value, b: Value) -> bool:
         return True
     x, y = g.content(a), g.content(b)
     return x is not None and y is not None and x.size == y.size == 1 and bool(x.item() == y.item())
+
+
+def _size(g: Builder, dim: object, near: Sequence[Value]) -> Value:
+    """A dimension as an i64 scalar: read off a tensor near by that has it, where only running tells it."""
+    if isinstance(dim, int):
+        return g.constant(np.int64(dim))
+    for value in (*near, *g.graph.inputs):
+        if dim in value.type.shape:
+            index = g.constant(np.int64(value.type.shape.index(dim)))
+            return g.add(ops.Gather(0), g.add(ops.Shape(), value), index)
+    raise errors.needs_static("the shape of the tensors in a loop's list")
 
 
 def _scalar(value: Value, builder: Builder) -> Value:

@@ -28,7 +28,7 @@ _INPUTS = ("Placeholder",)
 _NO_OUTPUTS = frozenset({
     "Const", "NoOp", "Assert", "Placeholder", "PlaceholderWithDefault", "VarHandleOp", "VariableV2", "Variable",
     "VarIsInitializedOp", "IsVariableInitialized", "Assign", "AssignVariableOp", "CheckNumerics", "Print", "PrintV2",
-    "ReadVariableOp",
+    "ReadVariableOp", "Exit", "RefExit", "Switch", "RefSwitch",
 })  # fmt: skip
 """Operators at the end of a graph that compute nothing for its user."""
 _OLDEST_SCALARS = 24
@@ -141,7 +141,23 @@ class _Reading:
         }
         if not found:
             raise errors.empty(f"{self.file} has no node whose result is left over")
-        return found
+        depending = self._depending()
+        return {name: ref for name, ref in found.items() if ref.node in depending} or found
+
+    def _depending(self) -> set[GNode]:
+        """The nodes whose results depend on an input."""
+        readers: dict[GNode, list[GNode]] = {}
+        for node in self.body.nodes.values():
+            for ref in node.inputs:
+                readers.setdefault(ref.node, []).append(node)
+        stack = [n for n in self.body.nodes.values() if n.op in _INPUTS and n.name not in self.constants]
+        seen = set(stack)
+        while stack:
+            for reader in readers.get(stack.pop(), ()):
+                if reader not in seen:
+                    seen.add(reader)
+                    stack.append(reader)
+        return seen
 
     def _reached(self, refs: object, given: set[Ref]) -> list[GNode]:
         """The nodes that results depend on, in the graph's order, not looking behind what is given."""
