@@ -222,7 +222,8 @@ class _Slicing:
 
     def _numbers(self, i: int) -> tuple[int, int, int]:
         """Start, end and step of entry ``i``, all numbers."""
-        assert self.bounds.begins is not None and self.bounds.ends is not None
+        assert self.bounds.begins is not None
+        assert self.bounds.ends is not None
         start, end, step = int(self.bounds.begins[i]), int(self.bounds.ends[i]), self.strides[i]
         if _bit(self.masks.shrink, i):
             return start, END if start == -1 else start + 1, 1
@@ -273,5 +274,3 @@ def filled_up(g: Builder, kept: Value, most: int) -> tuple[Value, Value, Value]:
     index = g.add(ops.Reshape((most,)), g.add(ops.Slice((0,), (most,), (0,), (1,)), filled))
     count = g.add(ops.Size(), kept)
     return index, g.add(ops.Less(), g.constant(np.arange(most)), count), count
-
-

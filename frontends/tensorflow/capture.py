@@ -34,11 +34,16 @@ class Captures:
             if value.data is not None:
                 self._inside[value] = graph.add_constant(value.data, value.name)
             else:
-                name, count = f"outer_{value.name}", 0
-                while any(v.name == name for v in graph.inputs):
-                    name, count = f"outer_{value.name}_{count}", count + 1
-                if name in graph._values:  # noqa: SLF001
-                    graph.rename(graph.value(name), f"{name}_")
-                self._inside[value] = graph.add_input(name, value.type)
+                self._inside[value] = graph.add_input(self._free(value.name), value.type)
                 self.values.append(value)
         return self._inside[value]
+
+    def _free(self, name: str) -> str:
+        """A name that no value of the inner graph has."""
+        found, count = f"outer_{name}", 0
+        while True:
+            try:
+                self.builder.graph.value(found)
+            except KeyError:
+                return found
+            found, count = f"outer_{name}_{count}", count + 1

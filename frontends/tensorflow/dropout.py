@@ -1,7 +1,7 @@
 """Dropout that a frozen graph of TensorFlow 1 still has, with the probability to keep as an input.
 
-tf.nn.dropout(x, keep) is x / keep * floor(keep + u) with u uniform in [0, 1): for a keep of one, which is how such graphs
-are used, it is x.
+tf.nn.dropout(x, keep) is x / keep * floor(keep + u) with u uniform in [0, 1): for a keep of one, which is how such
+graphs are used, it is x.
 """
 
 from __future__ import annotations

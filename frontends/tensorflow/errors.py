@@ -1,4 +1,4 @@
-"""What can be wrong with a TensorFlow model: one function a code, so that a code has one meaning. See docs/errors.md."""
+"""What can be wrong with a TensorFlow model: one function a code, so that a code has one meaning (docs/errors.md)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def attribute(what: str) -> UnsupportedError:
 def rank_unknown(name: str) -> UnsupportedError:
     """MC384: an input without a shape."""
     what = f"input '{name}' has no shape in the graph, not even a number of axes"
-    return UnsupportedError(Problem("MC384", what, hint=f"--input-shape {name}:1,224,224,3 (or with the axes it has)"))
+    hint = f"--input-shape {name}:1,224,224,3, with as many sizes as it has axes"
+    return UnsupportedError(Problem("MC384", what, hint=hint))
 
 
 def loop(what: str) -> UnsupportedError:

@@ -17,10 +17,10 @@ MAX_NODES = 5_000_000
 
 
 class Ref(NamedTuple):
-    """A result of a node."""
+    """A result of a node: which, counted through all of them."""
 
     node: GNode
-    index: int
+    index: int  # type: ignore[assignment]  # tuple's method of that name is not needed
 
 
 class GNode:
@@ -83,7 +83,7 @@ class Library:
             text = proto.ret.get(result.name, "")
             found = self._inner_ref(text, body.nodes)
             if found is None:
-                raise errors.no_such(f"result '{result.name}' of function '{body.name}' is '{text}', which is not there")
+                raise errors.no_such(f"result '{result.name}' of function '{body.name}', '{text}', is not there")
             body.results.append(found)
         return body
 
@@ -107,7 +107,7 @@ class Library:
             node.inputs, node.controls = tuple(inputs), tuple(controls)
 
     def _inner_ref(self, text: str, nodes: Mapping[str, GNode]) -> Ref | None:
-        """``argument`` or ``node:result:index``, as nodes of a function do: the index counts within the named result."""
+        """``argument`` or ``node:result:index``, as nodes of a function do; the index counts in the named result."""
         node = nodes.get(text)
         if node is not None:
             return Ref(node, 0)

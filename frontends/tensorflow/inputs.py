@@ -25,9 +25,8 @@ class Declared(Record):
     def dims(self) -> tuple[Dim, ...]:
         """The sizes, symbols for those that are not known."""
         plain = re.sub(r"[^\w.]", "_", self.name)
-        return tuple(
-            d if d >= 0 else Symbol(BATCH if axis == 0 else f"{plain}.{axis}") for axis, d in enumerate(self.shape or ())
-        )
+        names = (BATCH if axis == 0 else f"{plain}.{axis}" for axis in range(len(self.shape or ())))
+        return tuple(d if d >= 0 else Symbol(name) for d, name in zip(self.shape or (), names, strict=True))
 
 
 class InputTypes(Record):
@@ -53,7 +52,7 @@ class InputTypes(Record):
                 raise UsageError(Problem("MC117", f"dimension '{name}' cannot be {size}", hint="a number from 0 on"))
 
     def type_of(self, declared: Declared) -> TensorType:
-        """The type of an input; every dimension is a number or a symbol. A shape that is given fills in the declared."""
+        """The type of an input; every dimension is a number or a symbol. A shape that is given fills in the sizes."""
         given = self.shapes.get(declared.name)
         if declared.shape is None:
             if given is None:
@@ -69,4 +68,6 @@ class InputTypes(Record):
             theirs, ours = (",".join(map(str, shape)) for shape in (own, given))
             what = f"input '{declared.name}' has shape [{theirs}], not [{ours}]"
             raise UsageError(Problem("MC117", what, hint="another value for --input-shape"))
-        return TensorType(declared.dtype, tuple(d if isinstance(g, Symbol) else g for d, g in zip(own, given, strict=True)))
+        return TensorType(
+            declared.dtype, tuple(d if isinstance(g, Symbol) else g for d, g in zip(own, given, strict=True))
+        )

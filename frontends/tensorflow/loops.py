@@ -1,9 +1,9 @@
 """Loops of either kind as the IR's Loop.
 
 A loop that counts (its condition is that counters, which begin somewhere and grow by one, stay below numbers that do
-not change) has a trip count, and its counters are the iteration. Lists of tensors that each turn writes one element of,
-at the place of its counter, are scans; lists that are only read are tensors that the body reads with Gather. What a turn
-leaves as it is, is no state.
+not change) has a trip count, and its counters are the iteration. Lists of tensors that each turn writes one element
+of, at the place of its counter, are scans; lists that are only read are tensors that the body reads with Gather. What
+a turn leaves as it is, is no state.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _MAX_STATES = 10_000
 class LoopParts(Record):
     """A loop to be built.
 
-    ``initial`` are the items before the first turn, ``invariant`` tells which of them no turn changes. ``body`` gives the
-    items after a turn, ``going`` whether another turn follows, both from the items before; what they read beside these
-    comes in through Captures (None: in the outer graph itself).
+    ``initial`` are the items before the first turn, ``invariant`` tells which of them no turn changes. ``body`` gives
+    the items after a turn, ``going`` whether another turn follows, both from the items before; what they read beside
+    these comes in through Captures (None: in the outer graph itself).
     """
 
     initial: Sequence[Item]
     invariant: Sequence[bool]
     body: Callable[[Builder, Sequence[Item], Captures], list[Item]]
-    going: Callable[[Builder, Sequence[Item], "Captures | None"], Value]
+    going: Callable[[Builder, Sequence[Item], Captures | None], Value]
 
 
 class _Limit(Record):

@@ -37,7 +37,7 @@ def run(
         tf.import_graph_def(definition, name="")
     given = {_tensor(name): array for name, array in feeds.items()}
     for keep in kept(Library(open_file(path)).main).values():
-        given.setdefault(f"{keep.name}:0", np.float32(1))  # as the reader takes it
+        given.setdefault(f"{keep.name}:0", np.array(1, np.float32))  # as the reader takes it
     with tf.compat.v1.Session(graph=graph) as session:
         return _fetched(session, given, wanted)
 

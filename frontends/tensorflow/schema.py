@@ -1,4 +1,4 @@
-"""What TensorFlow specifies of its operators: results, attributes and their defaults, from the table of `op_table.py`."""
+"""What TensorFlow specifies of its operators: results, attributes and their defaults, from the table `op_table.py`."""
 
 from __future__ import annotations
 
@@ -81,4 +81,4 @@ def _count(node: GNode, result: Result) -> int:
 
 
 def _attribute(node: GNode, name: str) -> Any:
-    return node.attributes[name] if name in node.attributes else None
+    return node.attributes.get(name)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mconv.ir import Builder, DType, Op, Value, ops
 
+from ...forms import first, last
 from .. import errors
 from ..node import TfNode
 from ..registry import tensorflow
@@ -47,8 +50,6 @@ def l2_loss(n: TfNode, g: Builder) -> Value:
 @tensorflow("LRN")
 def lrn(n: TfNode, g: Builder) -> Value:
     """LRN over 2 radius + 1 channels, whose alpha is of each square and not of their mean."""
-    from .conv import first, last
-
     n.expect_rank(4)
     size = 2 * n.whole("depth_radius") + 1
     op = ops.LRN(size, n.real("alpha") * size, n.real("beta"), n.real("bias"))
@@ -104,8 +105,6 @@ def _normalized(n: TfNode, g: Builder, x: Value) -> tuple[Value, Value | None, V
 @tensorflow("BatchNormWithGlobalNormalization")
 def batch_norm_global(n: TfNode, g: Builder) -> Value:
     """BatchNormWithGlobalNormalization: x, mean, variance, beta, gamma."""
-    from .conv import first, last
-
     n.expect_rank(4)
     x = g.add(ops.Transpose(first(4)), n[0])
     gamma = n[4]
@@ -127,17 +126,15 @@ def fake_quant_args(n: TfNode, g: Builder) -> Value:
 @tensorflow("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel")
 def fake_quant_vars(n: TfNode, g: Builder) -> Value:
     """FakeQuantWithMinMaxVars: the range is in operands, one for all or one for each element of the last axis."""
-    ranges = [n.constant(i, "range").ravel().tolist() for i in (1, 2)]
+    lows, highs = (n.constant(i, "range").ravel().tolist() for i in (1, 2))
     axis = n.axis(-1) if n.op.endswith("PerChannel") else None
-    if len(ranges[0]) != len(ranges[1]) or not ranges[0] or (axis is None and len(ranges[0]) != 1):
+    if len(lows) != len(highs) or not lows or (axis is None and len(lows) != 1):
         raise errors.misfit(f"{n.op} with ranges of {n[1].type} and {n[2].type}")
-    return _fake(n, g, *ranges, axis)
+    return _fake(n, g, lows, highs, axis)
 
 
 def _fake(n: TfNode, g: Builder, lows: Sequence[float], highs: Sequence[float], axis: int | None) -> Value:
     """x rounded to one of 2^bits steps between the ends of a range, which is moved so that zero is a step."""
-    import numpy as np
-
     bits = n.whole("num_bits")
     if not 2 <= bits <= 16:
         raise errors.misfit(f"{n.op} with {bits} bits")

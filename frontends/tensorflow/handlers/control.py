@@ -15,9 +15,11 @@ from ..loops import LoopParts, built
 from ..node import TfNode
 from ..registry import tensorflow
 
-_TYPES = {"Tout": "the function tells them", "Tin": "the operands tell them", "Tcond": "the operand tells it",
-          "output_shapes": "the functions tell them", "config": "of the runtime", "config_proto": "of the runtime",
-          "executor_type": "of the runtime", "parallel_iterations": "of the runtime", "T": "the operands tell them"}  # fmt: skip
+_TYPES = {
+    "Tout": "the function tells them", "Tin": "the operands tell them", "T": "the operands tell them",
+    "Tcond": "the operand tells it", "output_shapes": "the functions tell them", "config": "of the runtime",
+    "config_proto": "of the runtime", "executor_type": "of the runtime", "parallel_iterations": "of the runtime",
+}  # fmt: skip
 
 
 @tensorflow("PartitionedCall", "StatefulPartitionedCall", ignores=_TYPES)
@@ -49,7 +51,6 @@ def branch(n: TfNode, g: Builder) -> Sequence[Item]:
 def loop(n: TfNode, g: Builder) -> Sequence[Item]:
     """While: the condition is asked before each turn."""
     condition, body = n.function("cond"), n.function("body")
-    n.read.add("parallel_iterations")
     prefix = n.translation.inner(n.node, n.scope)
     inner = n.translation.library.function(body)
     if len(inner.results) != len(n):

@@ -103,6 +103,10 @@ def matrix_diag(n: TfNode, g: Builder) -> Value:
     """The last axis on the diagonal of a matrix of zeros."""
     if n.op == "Diag":
         n.expect_rank(1)
+    return _diagonal(n, g)
+
+
+def _diagonal(n: TfNode, g: Builder) -> Value:
     found = n[0].type.shape[-1] if n.rank else None
     if not isinstance(found, int):
         raise errors.needs_static(f"the length of {n.op}'s {n[0].type}")
@@ -116,7 +120,7 @@ def matrix_diag_v3(n: TfNode, g: Builder) -> Value:
     plain = n.integers(1, "k") in ((0,), (0, 0)) and n.integer(2, "rows") == n.integer(3, "columns") == -1
     if not plain or n.number(4, "padding") != 0:
         raise errors.form(f"{n.op} of another diagonal than the main one")
-    return matrix_diag(n, g)
+    return _diagonal(n, g)
 
 
 @tensorflow("MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3", ignores={"align": "of several diagonals"})
@@ -148,10 +152,7 @@ def matrix_band_part(n: TfNode, g: Builder) -> Value:
 @tensorflow("NonMaxSuppression", "NonMaxSuppressionV2", "NonMaxSuppressionV3")
 def non_max_suppression(n: TfNode, g: Builder) -> Value:
     """The boxes that are kept, as many as there are."""
-    if n.op == "NonMaxSuppression":
-        threshold = n.real("iou_threshold")
-    else:
-        threshold = n.number(3, "threshold")
+    threshold = n.real("iou_threshold") if n.op == "NonMaxSuppression" else n.number(3, "threshold")
     least = n[4] if n.op.endswith("V3") else n.like(float("-inf"), n[1])
     return n.cast(kept_boxes(g, n[0], n[1], n.integer(2, "number of boxes"), threshold, least), DType.I32)
 

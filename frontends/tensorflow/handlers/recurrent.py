@@ -66,8 +66,9 @@ def block_lstm(n: TfNode, g: Builder) -> Sequence[Value | None]:
         parts = [n.constant(i, "peepholes").ravel() for i in (5, 7, 6)]  # of i, o, f
         peepholes = g.constant(np.concatenate(parts)[None])
     h, c = (g.add(ops.Unsqueeze((0,)), n[i]) for i in (3, 2))
-    y = g.add(ops.LSTM(hidden), x, g.constant(np.ascontiguousarray(turned[:, :, :inner])),
-              g.constant(np.ascontiguousarray(turned[:, :, inner:])), g.constant(biases), None, h, c, peepholes)  # fmt: skip
+    weights = (turned[:, :, :inner], turned[:, :, inner:], biases)
+    constants = [g.constant(np.ascontiguousarray(part)) for part in weights]
+    y = g.add(ops.LSTM(hidden), x, *constants, None, h, c, peepholes)
     return [None] * 6 + [g.add(ops.Squeeze((1,)), y)]
 
 

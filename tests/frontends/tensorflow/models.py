@@ -26,7 +26,7 @@ Make = Callable[..., Any]
 
 def random(shape: Sequence[int], dtype: Any = np.float32, low: float = -2.0, high: float = 2.0) -> np.ndarray:
     """Numbers between the bounds, the same for each call with the same shape."""
-    chance = np.random.default_rng(list(shape) + [len(shape)])
+    chance = np.random.default_rng([*shape, len(shape)])
     kind = np.dtype(dtype)
     if kind == np.bool_:
         return chance.integers(0, 2, shape).astype(bool)
