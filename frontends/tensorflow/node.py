@@ -13,7 +13,7 @@ from . import errors
 from .decode import dtype_of, shape_of
 from .graph import GNode
 from .items import Item, Text, Variable
-from .schema import REQUIRED, Schema, schema_of
+from .schema import ANY, REQUIRED, Schema, schema_of
 
 if TYPE_CHECKING:
     from .scope import Scope
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _FIELD = {"string": "s", "int": "i", "float": "f", "bool": "b", "type": "type", "shape": "shape", "tensor": "tensor",
           "func": "func"}  # fmt: skip
-_EMPTY = Schema((), (), {})
+_EMPTY = Schema((), ANY, (), {})
 
 
 class TfNode:
@@ -33,6 +33,8 @@ class TfNode:
         self.op = node.op
         self.schema = schema_of(node.op) or _EMPTY
         self.read: set[str] = set()
+        if self.schema.operands not in (ANY, len(self)):
+            raise errors.misfit(f"{self.op} takes {self.schema.operands} operands, {len(self)} are given")
 
     # Operands ------------------------------------------------------------------------------------------------
 

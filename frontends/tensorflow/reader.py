@@ -20,7 +20,7 @@ from .dropout import kept
 from .graph import GNode, Library, Ref
 from .inputs import Declared, InputTypes
 from .refused import reason_of
-from .schema import type_of
+from .schema import schema_of, type_of
 from .scope import Scope
 from .translate import BROKEN, Translation, check_size, summary
 
@@ -141,23 +141,32 @@ class _Reading:
         }
         if not found:
             raise errors.empty(f"{self.file} has no node whose result is left over")
-        depending = self._depending()
-        return {name: ref for name, ref in found.items() if ref.node in depending} or found
+        constant = self._constant()
+        return {name: ref for name, ref in found.items() if ref.node not in constant} or found
 
-    def _depending(self) -> set[GNode]:
-        """The nodes whose results depend on an input."""
+    def _constant(self) -> set[GNode]:
+        """The nodes whose results depend on no input."""
         readers: dict[GNode, list[GNode]] = {}
+        waiting: dict[GNode, int] = {}
+        stack: list[GNode] = []
         for node in self.body.nodes.values():
+            if node.missing:
+                raise errors.no_such(f"{node.op} '{node.name}' reads '{node.missing}', which is not there")
+            waiting[node] = len(node.inputs)
             for ref in node.inputs:
                 readers.setdefault(ref.node, []).append(node)
-        stack = [n for n in self.body.nodes.values() if n.op in _INPUTS and n.name not in self.constants]
-        seen = set(stack)
+            schema = schema_of(node.op)
+            source = schema is not None and not schema.operands and node.op not in _INPUTS
+            if not node.inputs and (source or node.name in self.constants):
+                stack.append(node)
+        found = set(stack)
         while stack:
             for reader in readers.get(stack.pop(), ()):
-                if reader not in seen:
-                    seen.add(reader)
+                waiting[reader] -= 1
+                if not waiting[reader]:
+                    found.add(reader)
                     stack.append(reader)
-        return seen
+        return found
 
     def _reached(self, refs: object, given: set[Ref]) -> list[GNode]:
         """The nodes that results depend on, in the graph's order, not looking behind what is given."""

@@ -12,6 +12,8 @@ from .op_table import OPERATORS
 if TYPE_CHECKING:
     from .graph import GNode
 
+ANY = -1
+"""In the table: any number of operands."""
 REQUIRED = "(required)"
 """In the table: an attribute without a default."""
 
@@ -28,9 +30,13 @@ class Result(Record):
 
 
 class Schema(Record):
-    """An operator: its results, the attributes that its operands tell, and the others, each with kind and default."""
+    """An operator: its results, its number of operands (or ANY), and its attributes.
+
+    Those that its operands tell have only names, the others kind and default.
+    """
 
     results: tuple[Result, ...]
+    operands: int
     told: tuple[str, ...]
     attributes: dict[str, tuple[str, Any]]
 
@@ -41,8 +47,8 @@ def schema_of(op: str) -> Schema | None:
     found = OPERATORS.get(op)
     if found is None:
         return None
-    results, told, attributes = found
-    return Schema(tuple(Result(*r) for r in results), told, {name: (kind, d) for name, kind, d in attributes})
+    results, operands, told, attributes = found
+    return Schema(tuple(Result(*r) for r in results), operands, told, {name: (kind, d) for name, kind, d in attributes})
 
 
 def results_of(node: GNode) -> dict[str, int]:

@@ -10,13 +10,14 @@ import textwrap
 from typing import Any
 
 from mconv.frontends.tensorflow.registry import handled
-from mconv.frontends.tensorflow.schema import REQUIRED
+from mconv.frontends.tensorflow.schema import ANY, REQUIRED
 
 HEAD = '''"""What TensorFlow specifies of the operators that are read.
 
 Made from TensorFlow's registry by `python -m tests.frontends.tensorflow.op_table`; do not edit.  For each operator: the
 results (name, element type as TensorFlow's number or the attribute that has it, the attribute that tells how many
-tensors the result is), the names of attributes that the operands tell, and the other attributes (name, kind, default).
+tensors the result is), the number of operands (-1 for any), the names of attributes that the operands tell, and the
+other attributes (name, kind, default).
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def operator(definition: Any) -> tuple[Any, ...]:
         for a in definition.attr
         if a.name not in told
     )
-    return results, tuple(sorted(told)), attributes
+    several = any(a.number_attr or a.type_list_attr for a in definition.input_arg)
+    return results, ANY if several else len(definition.input_arg), tuple(sorted(told)), attributes
 
 
 def default(value: Any) -> Any:
