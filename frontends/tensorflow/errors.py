@@ -47,9 +47,9 @@ def no_value(name: str) -> UnreadableError:
 
 
 def no_place(name: str, near: str) -> UsageError:
-    """MC247: --inputs or --outputs name what is not there."""
+    """MC124: --inputs or --outputs name what is not there."""
     hint = f"one of: {near}" if near else "a name that the graph has"
-    return UsageError(Problem("MC247", f"the graph has no tensor '{name}'", hint=hint))
+    return UsageError(Problem("MC124", f"the graph has no tensor '{name}'", hint=hint))
 
 
 def not_read(op: str, name: str) -> UnsupportedError:

@@ -48,7 +48,7 @@ def read(
 
     Inputs are the Placeholders that the outputs depend on, outputs the nodes that nobody reads; ``inputs`` and
     ``outputs`` name others ("node" or "node:index"), and what lies outside of them is not looked at. Raises UsageError,
-    UnreadableError (MC240 to MC247) or UnsupportedError, which tells everything in it that cannot be expressed.
+    UnreadableError (MC240 to MC246) or UnsupportedError, which tells everything in it that cannot be expressed.
     """
     path = Path(source)
     return translate(
@@ -118,7 +118,7 @@ class _Reading:
     # Ends -----------------------------------------------------------------------------------------------------
 
     def _ref(self, text: str) -> Ref:
-        """The result of a name, "node" or "node:index"; MC247 where there is none."""
+        """The result of a name, "node" or "node:index"; MC124 where there is none."""
         text = text.removeprefix("^")
         node, index = self.body.nodes.get(text), 0
         if node is None:
