@@ -31,6 +31,9 @@ _NO_OUTPUTS = frozenset({
     "ReadVariableOp", "Exit", "RefExit", "Switch", "RefSwitch",
 })  # fmt: skip
 """Operators at the end of a graph that compute nothing for its user."""
+_OPENING = frozenset({"Enter", "RefEnter", "Switch", "RefSwitch"})
+_CLOSING = frozenset({"Exit", "RefExit", "Merge", "RefMerge"})
+_AGAIN = frozenset({"NextIteration", "RefNextIteration"})
 _OLDEST_SCALARS = 24
 """The version of GraphDefs from which on a Placeholder's shape of no axes is a scalar's, and not an unknown one."""
 _NEAR = 5
@@ -141,20 +144,33 @@ class _Reading:
         }
         if not found:
             raise errors.empty(f"{self.file} has no node whose result is left over")
-        constant = self._constant()
-        return {name: ref for name, ref in found.items() if ref.node not in constant} or found
-
-    def _constant(self) -> set[GNode]:
-        """The nodes whose results depend on no input."""
         readers: dict[GNode, list[GNode]] = {}
-        waiting: dict[GNode, int] = {}
-        stack: list[GNode] = []
         for node in self.body.nodes.values():
             if node.missing:
                 raise errors.no_such(f"{node.op} '{node.name}' reads '{node.missing}', which is not there")
-            waiting[node] = len(node.inputs)
             for ref in node.inputs:
                 readers.setdefault(ref.node, []).append(node)
+        dropped = self._constant(readers) | self._within(readers)
+        return {name: ref for name, ref in found.items() if ref.node not in dropped} or found
+
+    def _within(self, readers: Mapping[GNode, Sequence[GNode]]) -> set[GNode]:
+        """The nodes of TensorFlow 1's loops and branches: what they give leaves through an Exit or a Merge."""
+        stack = [n for n in self.body.nodes.values() if n.op in _OPENING]
+        found = set(stack)
+        while stack:
+            for reader in readers.get(stack.pop(), ()):
+                closes = reader.op in _CLOSING and not any(r.node.op in _AGAIN for r in reader.inputs)
+                if reader not in found and not closes:
+                    found.add(reader)
+                    stack.append(reader)
+        return found
+
+    def _constant(self, readers: Mapping[GNode, Sequence[GNode]]) -> set[GNode]:
+        """The nodes whose results depend on no input."""
+        waiting: dict[GNode, int] = {}
+        stack: list[GNode] = []
+        for node in self.body.nodes.values():
+            waiting[node] = len(node.inputs)
             schema = schema_of(node.op)
             source = schema is not None and not schema.operands and node.op not in _INPUTS
             if not node.inputs and (source or node.name in self.constants):

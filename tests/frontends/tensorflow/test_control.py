@@ -230,3 +230,21 @@ def test_lists_outside_of_loops(tmp_path: Path) -> None:
         ]
 
     agree(tmp_path, make, {"x": f((5, 3))})
+
+
+def test_what_is_left_over_inside_of_a_loop_is_no_output(tmp_path: Path) -> None:
+    was = v1.control_flow_v2_enabled()
+    v1.disable_control_flow_v2()
+    graph = tf.Graph()
+    with graph.as_default():
+        x = v1.placeholder(tf.float32, [3], "x")
+
+        def turn(i: Any, a: Any) -> Any:
+            tf.identity(a * 3, "unread")
+            return i + 1, a * 2
+
+        tf.identity(v1.while_loop(lambda i, a: i < 3, turn, [0, x])[1], "out")
+    path = tmp_path / "model.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    (v1.enable_control_flow_v2 if was else v1.disable_control_flow_v2)()
+    assert reader.read(path).output_names == ("out",)
