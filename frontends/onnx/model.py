@@ -11,11 +11,11 @@ from mconv.ir import Problem
 from mconv.ir.errors import MissingExtraError
 from mconv.ir.record import Record
 
+from ..wire import Grammar, WireError, cut
 from .errors import RE_EXPORT, unreadable
 from .package import newest_opset, onnx
 from .standard_schema import NEWEST
 from .tensors import TensorReader
-from .wire import WireError, cut
 
 DecodeError: type[Exception] = importlib.import_module("google.protobuf.message").DecodeError  # has no type stubs
 
@@ -23,6 +23,24 @@ OLDEST_OPSET = 7
 """Before it, broadcasting was an attribute; an operator that has not changed since is read all the same."""
 
 DEFAULT_DOMAIN = ""
+
+# Field numbers of onnx.proto.
+MODEL, _GRAPH, _FUNCTION, _NODE, _ATTRIBUTE, _TENSOR = range(6)
+GRAMMAR = Grammar(
+    {
+        MODEL: {7: _GRAPH, 25: _FUNCTION},
+        _GRAPH: {1: _NODE, 5: _TENSOR},
+        _FUNCTION: {7: _NODE},
+        _NODE: {5: _ATTRIBUTE},
+        _ATTRIBUTE: {5: _TENSOR, 6: _GRAPH, 10: _TENSOR, 11: _GRAPH},
+    },
+    tensor=_TENSOR,
+    kind=2,  # data_type
+    raw=9,  # raw_data
+    packed={4: 1, 10: 11},  # float_data of FLOAT, double_data of DOUBLE
+    mark=12,  # doc_string
+)
+"""Where an ONNX model keeps its weights."""
 
 
 class Model(Record):
@@ -58,7 +76,7 @@ def _read(path: Path) -> tuple[onnx.ModelProto, TensorReader]:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     proto = onnx.ModelProto()
     try:
-        skeleton = cut(mapped)
+        skeleton = cut(mapped, GRAMMAR, MODEL)
         proto.ParseFromString(skeleton.data)
     except (WireError, DecodeError) as error:
         hint = "downloading or exporting it again; it is cut off or damaged, or is no ONNX model at all"

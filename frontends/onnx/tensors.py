@@ -15,9 +15,9 @@ import numpy as np
 from mconv.ir import DType
 from mconv.ir.types import Array
 
+from ..wire import Skeleton
 from .errors import RE_EXPORT, unreadable, unsupported
 from .package import onnx
-from .wire import Skeleton
 
 Kind = onnx.TensorProto
 

@@ -83,6 +83,20 @@ class Loop(Op):
         scans = (_outward(t, values) for t in outputs[1 + self.states :])
         return (*found, *(scan.with_shape((UNKNOWN, *scan.shape)) for scan in scans))
 
+    def refine(
+        self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]
+    ) -> Sequence[TensorType]:
+        """A loop that only counts makes as many scans as the trip count says."""
+        trips = contents[0] if contents else None
+        going = self.body.outputs[0]
+        counts = going is self.body.inputs[1] or (going.data is not None and bool(going.data.all()))
+        if trips is None or not counts or (len(types) > 1 and types[1] is not None):
+            return results
+        count = trips.ravel().tolist()[0]
+        count = max(count, 0) if isinstance(count, int) else count
+        scans = (t.with_shape((count, *t.shape[1:])) for t in results[self.states :])
+        return (*results[: self.states], *scans)
+
     def evaluate(self, trip_count: Array | None, condition: Array | None, *values: Array) -> tuple[Array, ...]:
         """One call of the body an iteration."""
         limit = None if trip_count is None else int(trip_count.reshape(()))

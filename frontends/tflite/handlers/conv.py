@@ -4,33 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mconv.ir import Builder, DType, Symbol, Value, ops
+from mconv.ir import Builder, DType, Value, ops
 
+from ...forms import same_pads, to_first, to_last
 from .. import errors
 from ..node import TfliteNode
 from ..registry import tflite
 
 BIAS_TYPE = {"QuantizedBiasType": "the bias's own tensor tells it"}
-
-
-def first(rank: int) -> tuple[int, ...]:
-    """The order of axes that brings the channels of [N, *S, C] to the second place."""
-    return (0, rank - 1, *range(1, rank - 1))
-
-
-def last(rank: int) -> tuple[int, ...]:
-    """The order of axes that brings the channels of [N, C, *S] to the end."""
-    return (0, *range(2, rank), 1)
-
-
-def to_first(g: Builder, value: Value) -> Value:
-    """[N, *S, C] as [N, C, *S]."""
-    return g.add(ops.Transpose(first(value.type.rank)), value)
-
-
-def to_last(g: Builder, value: Value) -> Value:
-    """[N, C, *S] as [N, *S, C]."""
-    return g.add(ops.Transpose(last(value.type.rank)), value)
 
 
 def pads_of(
@@ -46,16 +27,7 @@ def pads_of(
             raise errors.misfit(f"{n.name} with window {what} {tuple(numbers)}")
     if n.choice("Padding", "Padding") == "VALID":
         return (0,) * (2 * rank)
-    totals = []
-    for size, k, stride, dilation in zip(x.type.shape[2:], kernel, strides, dilations, strict=True):
-        span = (k - 1) * dilation + 1
-        if isinstance(size, Symbol):
-            if stride != 1:
-                raise errors.needs_static(f"the image's size of {n.name} with SAME padding and strides")
-            totals.append(span - 1)
-        else:
-            totals.append(max((-(-size // stride) - 1) * stride + span - size, 0))
-    return (*(t // 2 for t in totals), *(t - t // 2 for t in totals))
+    return same_pads(n.name, x.type.shape[2:], kernel, strides, dilations)
 
 
 def _sizes(n: TfliteNode, w: Value) -> tuple[int, ...]:

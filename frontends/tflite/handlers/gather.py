@@ -6,6 +6,7 @@ import numpy as np
 
 from mconv.ir import Builder, DType, Value, ops
 
+from ...forms import filled_up, gather_batched, kept_boxes
 from .. import errors
 from ..node import TfliteNode
 from ..registry import tflite
@@ -22,18 +23,7 @@ def gather(n: TfliteNode, g: Builder) -> Value:
     batch = batch + n[1].type.rank if batch < 0 else batch
     if not batch:
         return g.add(ops.Gather(axis), n[0], n.wide(1) if n[1].type.dtype is DType.I16 else n[1])
-    if not 0 < batch <= min(axis, n[1].type.rank):
-        raise errors.misfit(f"GATHER of {n[0].type} by {n[1].type} along {axis} with {batch} batch axes")
-    between = list(range(batch, axis))
-    turned = g.add(ops.Transpose((*range(batch), axis, *between, *range(axis + 1, n.rank))), n[0])
-    index = g.add(ops.Unsqueeze((n[1].type.rank,)), n.wide(1))
-    y = g.add(ops.GatherND(batch), turned, index)
-    if not between:
-        return y
-    count = n[1].type.rank - batch  # axes of the indices, which belong behind those in between
-    behind = range(batch + count, batch + count + len(between))
-    rest = range(batch + count + len(between), y.type.rank)
-    return g.add(ops.Transpose((*range(batch), *behind, *range(batch, batch + count), *rest)), y)
+    return gather_batched(g, n[0], n.wide(1), axis, batch)
 
 
 @tflite("GATHER_ND", options="GatherNdOptions")
@@ -126,20 +116,13 @@ def non_max_suppression_v5(n: TfliteNode, g: Builder) -> list[Value]:
 def _kept(n: TfliteNode, g: Builder) -> tuple[Value, Value, Value]:
     """Indices filled up to the number asked for, which of them are real, and how many these are.
 
-    A box goes where it overlaps a better one by the threshold or more: the IR's "more" than the float below it.
+    A box goes where it overlaps a better one by the threshold or more: by more than the float below it.
     """
     most = n.integer(2, "number of boxes")
     threshold = n.constant(3, "threshold").reshape(-1)
     if most < 0 or threshold.size != 1:
         raise errors.misfit(f"{n.name} of {most} boxes")
-    boxes, scores = g.add(ops.Unsqueeze((0,)), n.real(0)), g.add(ops.Unsqueeze((0, 1)), n.real(1))
     below = np.nextafter(np.float32(threshold[0]), np.float32(-1), dtype=np.float32)
-    least = n.real(4) if n[4].type.rank == 1 else g.add(ops.Reshape((1,)), n.real(4))
-    found = g.add(ops.NonMaxSuppression(), boxes, scores, g.constant(np.array([most], np.int64)),
-                  g.constant(below.reshape(1)), least)  # fmt: skip
-    column = g.add(ops.Gather(1), found, g.constant(np.int64(2)))
-    filled = g.add(ops.Concat(0), column, g.constant(np.zeros(most, np.int64)))
-    index = g.add(ops.Reshape((most,)), g.add(ops.Slice((0,), (most,), (0,), (1,)), filled))
-    count = g.add(ops.Size(), column)
-    real = g.add(ops.Less(), g.constant(np.arange(most)), count)
+    kept = kept_boxes(g, n.real(0), n.real(1), most, float(below), n.real(4))
+    index, real, count = filled_up(g, kept, most)
     return n.scope.cast(index, DType.I32), real, n.scope.cast(count, DType.I32)

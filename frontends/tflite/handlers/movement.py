@@ -10,6 +10,7 @@ from mconv.ir import Builder, DType, Value, ops
 from mconv.ir.ops.shape import END
 from mconv.ir.types import Array
 
+from ... import forms
 from .. import errors
 from ..node import TfliteNode
 from ..registry import tflite
@@ -166,15 +167,7 @@ def mirror_pad(n: TfliteNode, g: Builder) -> Value:
             raise errors.misfit(f"MIRROR_PAD of {n[0].type} with pads {list(begins)} and {list(ends)}")
     if not symmetric:
         return g.add(ops.Pad("reflect", (*begins, *ends)), n.movable())
-    y = n[0]
-    for axis, (begin, end) in enumerate(zip(begins, ends, strict=True)):
-        parts = [y]
-        if begin:
-            parts.insert(0, g.add(ops.Slice((begin - 1,), (-END,), (axis,), (-1,)), y))
-        if end:
-            parts.append(g.add(ops.Slice((-1,), (-end - 1,), (axis,), (-1,)), y))
-        y = g.add(ops.Concat(axis), *parts) if len(parts) > 1 else y
-    return y
+    return forms.symmetric_pad(g, n[0], begins, ends)
 
 
 @tflite("TILE", options="TileOptions")
@@ -218,61 +211,23 @@ def reverse_v2(n: TfliteNode, g: Builder) -> Value:
 def reverse_sequence(n: TfliteNode, g: Builder) -> Value:
     """REVERSE_SEQUENCE: the first elements of each sequence, as many as operand 1 says."""
     batch, time = n.axis(n.option("BatchDim")), n.axis(n.option("SeqDim"))
-    if sorted((batch, time)) == [0, 1]:
-        return g.add(ops.ReverseSequence(batch, time), n[0], n.wide(1))
-    perm = [batch, time, *(a for a in range(n.rank) if a not in (batch, time))]  # ONNX has these axes in front
-    turned = g.add(ops.ReverseSequence(0, 1), g.add(ops.Transpose(tuple(perm)), n[0]), n.wide(1))
-    return g.add(ops.Transpose(tuple(np.argsort(perm).tolist())), turned)
+    return forms.reverse_sequence(g, n[0], n.wide(1), batch, time)
 
 
 @tflite("SPACE_TO_BATCH_ND", options="SpaceToBatchNDOptions")
 def space_to_batch(n: TfliteNode, g: Builder) -> Value:
     """SPACE_TO_BATCH_ND: blocks of space become images of their own, the place in the block running slowest."""
     blocks, pads = _blocks(n)
-    m, rest = len(blocks), n.rank - 1 - len(blocks)
     quantization = n.quantization(0)
     value = quantization.zero_point[0] if quantization is not None else 0
-    x = n[0]
-    if pads.any():
-        begins, ends = ((0, *side.tolist(), *[0] * rest) for side in (pads[:, 0], pads[:, 1]))
-        x = g.add(ops.Pad("constant", (*begins, *ends), value), x)
-    batch = x.type.shape[0]
-    sizes, tail = _sizes(n, x, m)
-    if any(d % b for d, b in zip(sizes, blocks, strict=True)):
-        raise errors.misfit(f"SPACE_TO_BATCH_ND of {x.type} into blocks {list(blocks)}")
-    split = [i for d, b in zip(sizes, blocks, strict=True) for i in (d // b, b)]
-    x = g.add(ops.Reshape((batch if isinstance(batch, int) else -1, *split, *tail)), x)
-    inner = [2 + 2 * i for i in range(m)]
-    x = g.add(ops.Transpose((*inner, 0, *(a - 1 for a in inner), *range(2 * m + 1, 2 * m + 1 + rest))), x)
-    return g.add(ops.Reshape((-1, *(d // b for d, b in zip(sizes, blocks, strict=True)), *tail)), x)
+    return forms.space_to_batch(g, n[0], blocks, pads, value, n.name)
 
 
 @tflite("BATCH_TO_SPACE_ND", options="BatchToSpaceNDOptions")
 def batch_to_space(n: TfliteNode, g: Builder) -> Value:
     """BATCH_TO_SPACE_ND: the inverse, and then the crops."""
     blocks, crops = _blocks(n)
-    m, rest = len(blocks), n.rank - 1 - len(blocks)
-    sizes, tail = _sizes(n, n[0], m)
-    x = g.add(ops.Reshape((*blocks, -1, *sizes, *tail)), n[0])
-    pairs = [axis for i in range(m) for axis in (m + 1 + i, i)]
-    x = g.add(ops.Transpose((m, *pairs, *range(2 * m + 1, 2 * m + 1 + rest))), x)
-    wide = [d * b for d, b in zip(sizes, blocks, strict=True)]
-    x = g.add(ops.Reshape((-1, *wide, *tail)), x)
-    if not crops.any():
-        return x
-    starts = tuple(crops[:, 0].tolist())
-    ends = tuple(d - c for d, c in zip(wide, crops[:, 1].tolist(), strict=True))
-    if any(a > b for a, b in zip(starts, ends, strict=True)):
-        raise errors.misfit(f"BATCH_TO_SPACE_ND with crops {crops.tolist()} of {x.type}")
-    return g.add(ops.Slice(starts, ends, tuple(range(1, m + 1)), (1,) * m), x)
-
-
-def _sizes(n: TfliteNode, x: Value, m: int) -> tuple[list[int], list[int]]:
-    """The sizes of x's axes that are made of blocks, the ``m`` after the batch, and of those behind them."""
-    numbers = [d for d in x.type.shape[1:] if isinstance(d, int)]
-    if len(numbers) != x.type.rank - 1:
-        raise errors.needs_static(f"the sizes of {n.name}'s {x.type}")
-    return numbers[:m], numbers[m:]
+    return forms.batch_to_space(g, n[0], blocks, crops, n.name)
 
 
 def _blocks(n: TfliteNode) -> tuple[tuple[int, ...], Array]:
@@ -286,89 +241,15 @@ def _blocks(n: TfliteNode) -> tuple[tuple[int, ...], Array]:
 @tflite("STRIDED_SLICE", options="StridedSliceOptions")
 def strided_slice(n: TfliteNode, g: Builder) -> Value:
     """STRIDED_SLICE: numpy's indexing, with bit masks for open ends, single elements, new axes and an ellipsis."""
-    return _Slicing(n, g).result()
-
-
-class _Slicing:
-    """One STRIDED_SLICE: its entries in turn, each of which takes an axis, makes one, or skips some."""
-
-    def __init__(self, n: TfliteNode, g: Builder) -> None:
-        self.n, self.g = n, g
-        names = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask")
-        self.begin, self.end, self.ellipsis, self.new, self.shrink = (int(n.option(name)) for name in names)
-        self.relative = bool(n.option("Offset"))
-        self.strides = n.integers(3, "strides")
-        self.entries = len(self.strides)
-        for index in (1, 2):
-            if n[index].type.shape != (self.entries,):
-                raise errors.misfit(f"STRIDED_SLICE with {n[index].type} for {self.entries} strides")
-        if self.entries > 31 or 0 in self.strides:
-            raise errors.misfit(f"STRIDED_SLICE with strides {list(self.strides)}")
-
-    def result(self) -> Value:
-        """The indexed value."""
-        taken = [i for i in range(self.entries) if not self._bit(self.new, i) and not self._bit(self.ellipsis, i)]
-        skipped = self.n.rank - len(taken)
-        dots = [i for i in range(self.entries) if self._bit(self.ellipsis, i)]
-        if skipped < 0 or len(dots) > 1:
-            raise errors.misfit(f"STRIDED_SLICE of {self.n[0].type} with {len(taken)} entries")
-        y, axis = self.n[0], 0
-        dropped, made, place = list[int](), list[int](), 0
-        known = self.n.known(1) is not None and self.n.known(2) is not None
-        slices: list[tuple[int, int, int, int]] = []
-        for i in range(self.entries):
-            if self._bit(self.ellipsis, i):
-                axis, place = axis + skipped, place + skipped
-            elif self._bit(self.new, i):
-                made.append(place)
-                place += 1
-            else:
-                if known:
-                    slices.append((*self._bounds(i), axis))
-                else:
-                    y = self._dynamic(y, i, axis)
-                if self._bit(self.shrink, i):
-                    dropped.append(axis)
-                else:
-                    place += 1
-                axis += 1
-        slices = [s for s in slices if s[:3] != (0, END, 1)]
-        if slices:
-            starts, ends, steps, axes = (tuple(column) for column in zip(*slices, strict=True))
-            y = self.g.add(ops.Slice(starts, ends, axes, steps), y)
-        if dropped:
-            y = self.g.add(ops.Squeeze(tuple(dropped)), y)
-        return self.g.add(ops.Unsqueeze(tuple(made)), y) if made else y
-
-    @staticmethod
-    def _bit(mask: int, i: int) -> bool:
-        return bool(mask >> i & 1)
-
-    def _bounds(self, i: int) -> tuple[int, int, int]:
-        """Start, end and step of entry ``i``, all numbers."""
-        start, end, step = self.n.integers(1, "begins")[i], self.n.integers(2, "ends")[i], self.strides[i]
-        if self._bit(self.shrink, i):
-            return start, END if start == -1 else start + 1, 1
-        end = start + end if self.relative else end
-        if self._bit(self.begin, i):
-            start = 0 if step > 0 else -1
-        if self._bit(self.end, i):
-            end = END if step > 0 else -END
-        return start, end, step
-
-    def _dynamic(self, y: Value, i: int, axis: int) -> Value:
-        """One axis, where a bound is known only at run time."""
-        g, step = self.g, self.strides[i]
-        if self.relative:
-            raise errors.form("STRIDED_SLICE with ends that count from begins that are not known")
-        bounds = [g.add(ops.Slice((i,), (i + 1,), (0,), (1,)), self.n.wide(index)) for index in (1, 2)]
-        if self._bit(self.shrink, i):
-            return g.add(ops.Gather(axis), y, bounds[0])
-        if self._bit(self.begin, i):
-            bounds[0] = g.constant(np.array([0 if step > 0 else -1], np.int64))
-        if self._bit(self.end, i):
-            bounds[1] = g.constant(np.array([END if step > 0 else -END], np.int64))
-        return g.add(ops.Slice(None, None, (axis,), (step,)), y, *bounds)
+    names = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask")
+    masks = forms.Masks(*(int(n.option(name)) for name in names))
+    known = [n.known(i) for i in (1, 2)]
+    begins, ends = (None if k is None else tuple(int(i) for i in k.ravel()) for k in known)
+    bounds = forms.Bounds((n.wide(1), n.wide(2)), begins, ends)
+    relative = bool(n.option("Offset"))
+    if relative and (begins is None or ends is None):
+        raise errors.form("STRIDED_SLICE with ends that count from begins that are not known")
+    return forms.strided_slice(g, n[0], bounds, n.integers(3, "strides"), masks, relative=relative)
 
 
 def as_type(n: TfliteNode, value: Value, index: int = 0) -> Value:

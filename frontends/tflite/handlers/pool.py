@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mconv.ir import Builder, Op, Value, ops
 
+from ...forms import to_first, to_last
 from .. import errors
 from ..node import TfliteNode
 from ..registry import tflite
-from .conv import pads_of, to_first, to_last
+from .conv import pads_of
 
 
 @tflite("MAX_POOL_2D", "AVERAGE_POOL_2D", "L2_POOL_2D", options="Pool2DOptions")

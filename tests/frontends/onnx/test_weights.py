@@ -12,7 +12,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from mconv import frontends
-from mconv.frontends.onnx.wire import LARGE, WireError, cut
+from mconv.frontends.onnx.model import GRAMMAR, MODEL
+from mconv.frontends.wire import LARGE, WireError, cut
 from mconv.ir.errors import UnreadableError
 from mconv.ir.interpreter import run
 
@@ -73,7 +74,7 @@ def test_constant_nodes_and_bodies_are_cut_too(tmp_path: Path) -> None:
     data = onnx.ModelProto(
         graph=helper.make_graph([helper.make_node("Constant", [], ["y"], value=weight)], "g", [], [])
     )
-    skeleton = cut(memoryview(data.SerializeToString()))
+    skeleton = cut(memoryview(data.SerializeToString()), GRAMMAR, MODEL)
     assert len(skeleton.spans) == 1
     assert len(skeleton.data) < 300
     assert skeleton.spans[0].end - skeleton.spans[0].begin == 20_000
@@ -81,10 +82,10 @@ def test_constant_nodes_and_bodies_are_cut_too(tmp_path: Path) -> None:
 
 def test_a_skeleton_without_large_tensors_is_the_model() -> None:
     data = single("Add", {"x": [2]}, initializers={"w": np.ones(2, np.float32)}).SerializeToString()
-    assert cut(memoryview(data)).data == data
+    assert cut(memoryview(data), GRAMMAR, MODEL).data == data
     for wrong in (b"\x00", b"\x0b", b"\x0a\xff", b"\x08" + b"\xff" * 20):
         with pytest.raises(WireError):
-            cut(memoryview(wrong))
+            cut(memoryview(wrong), GRAMMAR, MODEL)
 
 
 def test_a_mark_cannot_be_forged(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Cut the weights out of an ONNX file's bytes, so that the rest can be parsed while they stay where they are.
+"""Cut the weights out of a protobuf file's bytes, so that the rest can be parsed while they stay where they are.
 
 Protobuf's own parser would copy every weight (twice, until it is a numpy array).  Here one pass over the wire format
-finds each large tensor's data, and copies all other bytes into a *skeleton*: a complete ModelProto in which those
-tensors have a mark in place of their data.  A mark is a doc string that starts with a random word, so no file can
-forge one.
+finds each large tensor's data, and copies all other bytes into a *skeleton*: a complete message in which those
+tensors have a mark in place of their data.  A mark is a string that starts with a random word, so no file can
+forge one.  A `Grammar` tells where a format keeps its tensors.
 
 The grammar followed is protobuf's: a message is a list of (tag, value); tag = field number << 3 | wire type.
 """
@@ -11,8 +11,10 @@ The grammar followed is protobuf's: a message is a list of (tag, value); tag = f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from mconv.ir.record import Record
 
 LARGE = 1024
 """Bytes from which on a tensor's data is cut out; smaller messages are copied without a look inside."""
@@ -26,18 +28,6 @@ MAX_FIELDS = 2_000_000
 MAX_SKELETON = 1 << 29
 """Bytes that may remain after cutting; protobuf needs several times as much once parsed."""
 
-# Field numbers of onnx.proto.
-_MODEL, _GRAPH, _FUNCTION, _NODE, _ATTRIBUTE, _TENSOR = range(6)
-_INSIDE: dict[int, dict[int, int]] = {
-    _MODEL: {7: _GRAPH, 25: _FUNCTION},
-    _GRAPH: {1: _NODE, 5: _TENSOR},
-    _FUNCTION: {7: _NODE},
-    _NODE: {5: _ATTRIBUTE},
-    _ATTRIBUTE: {5: _TENSOR, 6: _GRAPH, 10: _TENSOR, 11: _GRAPH},
-}
-_DATA_TYPE, _FLOAT_DATA, _RAW_DATA, _DOUBLE_DATA, _DOC_STRING = 2, 4, 9, 10, 12
-_PACKED_AS_RAW = {_FLOAT_DATA: 1, _DOUBLE_DATA: 11}  # packed little-endian numbers of just this data_type
-
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -46,10 +36,26 @@ class WireError(ValueError):
 
 
 class Span(NamedTuple):
-    """Where a tensor's data lies in the file: bytes ``begin`` to ``end``."""
+    """Where a tensor's data lies in the file: bytes ``begin`` to ``end``, in the field of that number."""
 
     begin: int
     end: int
+    field: int
+
+
+class Grammar(Record):
+    """Where tensors are in a format: messages are numbered here, ``inside`` tells which field holds which of them.
+
+    A ``tensor``'s data is in the field ``raw``, or packed in a field of ``packed`` where its ``kind`` is the number
+    given there, so that the packed numbers are the little-endian data. ``mark`` is the field for the mark.
+    """
+
+    inside: Mapping[int, Mapping[int, int]]
+    tensor: int
+    kind: int
+    raw: int
+    packed: Mapping[int, int]
+    mark: int
 
 
 class _Field(NamedTuple):
@@ -61,25 +67,25 @@ class _Field(NamedTuple):
 
 
 class Skeleton:
-    """The model without its large tensors, and where those lie."""
+    """The message without its large tensors, and where those lie."""
 
     def __init__(self) -> None:
         self.data = b""
         self.spans: list[Span] = []
         self.word = os.urandom(12).hex()
 
-    def span(self, doc_string: str) -> Span | None:
-        """The place of the data of the tensor with this doc string, None where it was not cut out."""
-        if not doc_string.startswith(self.word):
+    def span(self, mark: str) -> Span | None:
+        """The place of the data of the tensor with this mark, None where it was not cut out."""
+        if not mark.startswith(self.word):
             return None
-        return self.spans[int(doc_string[len(self.word) :])]
+        return self.spans[int(mark[len(self.word) :])]
 
 
-def cut(buffer: memoryview) -> Skeleton:
-    """The skeleton of the ModelProto in ``buffer``; WireError where the bytes are not one."""
-    cutter = _Cutter(buffer)
+def cut(buffer: memoryview, grammar: Grammar, kind: int) -> Skeleton:
+    """The skeleton of the message of that kind in ``buffer``; WireError where the bytes are not one."""
+    cutter = _Cutter(buffer, grammar)
     pieces: list[bytes | memoryview] = []
-    size = cutter.message(0, len(buffer), _MODEL, 0, pieces)
+    size = cutter.message(0, len(buffer), kind, 0, pieces)
     if size > MAX_SKELETON:
         raise WireError(f"{size} bytes remain without the weights; at most {MAX_SKELETON} are accepted")
     cutter.skeleton.data = b"".join(pieces)
@@ -87,8 +93,9 @@ def cut(buffer: memoryview) -> Skeleton:
 
 
 class _Cutter:
-    def __init__(self, buffer: memoryview) -> None:
+    def __init__(self, buffer: memoryview, grammar: Grammar) -> None:
         self.buffer = buffer
+        self.grammar = grammar
         self.skeleton = Skeleton()
         self.seen = 0
 
@@ -96,9 +103,9 @@ class _Cutter:
         """Append the message's bytes, less what is cut out, to ``out``; returns their number."""
         if depth > MAX_DEPTH:
             raise WireError("messages nest too deep")
-        if kind == _TENSOR:
+        if kind == self.grammar.tensor:
             return self._tensor(begin, end, out)
-        inside = _INSIDE[kind]
+        inside = self.grammar.inside[kind]
         size, copied = 0, begin
         for item in self._fields(begin, end):
             child = inside.get(item.number)
@@ -119,19 +126,19 @@ class _Cutter:
 
     def _tensor(self, begin: int, end: int, out: list[bytes | memoryview]) -> int:
         fields = list(self._fields(begin, end))
-        data = _data_of(fields)
+        data = _data_of(fields, self.grammar)
         if data is None:
             out.append(self.buffer[begin:end])
             return end - begin
         size = 0
         for item in fields:
-            if item is data or item.number == _DOC_STRING:
+            if item is data or item.number == self.grammar.mark:
                 continue
             out.append(self.buffer[item.tag : item.end])
             size += item.end - item.tag
         text = f"{self.skeleton.word}{len(self.skeleton.spans)}".encode()
-        mark = _varint(_DOC_STRING << 3 | _BYTES) + _varint(len(text)) + text
-        self.skeleton.spans.append(Span(data.begin, data.end))
+        mark = _varint(self.grammar.mark << 3 | _BYTES) + _varint(len(text)) + text
+        self.skeleton.spans.append(Span(data.begin, data.end, data.number))
         out.append(mark)
         return size + len(mark)
 
@@ -161,13 +168,13 @@ class _Cutter:
             yield _Field(key >> 3, wire, tag, value, position)
 
 
-def _data_of(fields: list[_Field]) -> _Field | None:
+def _data_of(fields: list[_Field], grammar: Grammar) -> _Field | None:
     """The field that holds all of a tensor's data as little-endian bytes, if it is large enough to cut out."""
-    found = [f for f in fields if f.number in (_RAW_DATA, *_PACKED_AS_RAW) and f.wire == _BYTES]
+    found = [f for f in fields if (f.number == grammar.raw or f.number in grammar.packed) and f.wire == _BYTES]
     if len(found) != 1 or found[0].end - found[0].begin < LARGE:
         return None
-    wanted = _PACKED_AS_RAW.get(found[0].number)
-    types = [f.begin for f in fields if f.number == _DATA_TYPE and f.wire == _VARINT]
+    wanted = grammar.packed.get(found[0].number)
+    types = [f.begin for f in fields if f.number == grammar.kind and f.wire == _VARINT]
     return found[0] if wanted is None or types == [wanted] else None
 
 

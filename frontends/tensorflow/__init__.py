@@ -1,0 +1,1 @@
+"""TensorFlow: frozen GraphDefs and SavedModels."""

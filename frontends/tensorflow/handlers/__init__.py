@@ -1,0 +1,1 @@
+"""What translates operators, a module for each family."""
