@@ -112,3 +112,13 @@ def too_large(what: str) -> UnsupportedError:
 
 def _cut(name: str) -> str:
     return f"--inputs {name}, which cuts the graph behind it, and doing its work in code (or --outputs before it)"
+
+
+def no_signature(what: str, hint: str) -> UsageError:
+    """MC248: a SavedModel has no such signature."""
+    return UsageError(Problem("MC248", what, hint=hint))
+
+
+def no_variables(what: str) -> UnreadableError:
+    """MC249: the checkpoint of a SavedModel."""
+    return UnreadableError(Problem("MC249", what, hint="the whole folder of the SavedModel, as it was exported"))

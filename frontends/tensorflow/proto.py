@@ -1,8 +1,8 @@
 """The messages of TensorFlow's files, with the fields that matter for inference.
 
 After tensorflow/core/framework/{graph,node_def,function,op_def,attr_value,tensor,tensor_shape,types}.proto and
-tensorflow/core/protobuf/{saved_model,meta_graph,saver}.proto. Messages that stand nested there have the outer
-one's name before their own. Enums are plain numbers here: a file may hold ones that are newer than this table.
+tensorflow/core/protobuf/{saved_model,meta_graph,saver,tensor_bundle}.proto. Messages that stand nested there have the
+outer one's name before their own. Enums are plain numbers here: a file may hold ones that are newer than this table.
 """
 
 from __future__ import annotations
@@ -86,6 +86,13 @@ message TensorInfoCooSparse {
   optional string dense_shape_tensor_name = 3;
 }
 message TensorInfoCompositeTensor { repeated TensorInfo components = 2; }
+
+message BundleHeader { optional int32 num_shards = 1; optional int32 endianness = 2; }
+message BundleEntry {
+  optional int32 dtype = 1; optional TensorShapeProto shape = 2; optional int32 shard_id = 3; optional int64 offset = 4;
+  optional int64 size = 5; optional fixed32 crc32c = 6; repeated BundleSlice slices = 7;
+}
+message BundleSlice { optional bytes extent = 1; }
 """
 # mark: no field of TensorFlow's; it stands for content that was left in the file (frontends/wire.py)
 
@@ -103,3 +110,5 @@ SignatureDef = messages["SignatureDef"]
 TensorInfo = messages["TensorInfo"]
 CollectionDef = messages["CollectionDef"]
 SaverDef = messages["SaverDef"]
+BundleHeader = messages["BundleHeader"]
+BundleEntry = messages["BundleEntry"]

@@ -1,4 +1,4 @@
-"""A frozen graph of TensorFlow as a graph of the intermediate representation.
+"""A graph of TensorFlow, frozen or saved, as a graph of the intermediate representation.
 
 Spatial operators keep the file's order of axes by standing between transposes; `mconv.passes.layout` takes these away.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from .decode import Source, dtype_of, open_file, shape_of
 from .dropout import kept
 from .graph import GNode, Library, Ref
 from .inputs import Declared, InputTypes
+from .live import frozen
 from .refused import reason_of
+from .saved_model import FILE, open_saved_model
 from .schema import schema_of, type_of
 from .scope import Scope
 from .translate import BROKEN, Translation, check_size, summary
@@ -40,23 +43,38 @@ _NEAR = 5
 
 
 def read(
-    source: Path,
+    source: Any,
     *,
     input_shapes: Mapping[str, Shape] | None = None,
     dims: Mapping[str, int] | None = None,
+    signature: str | None = None,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
 ) -> Graph:
-    """Read a frozen GraphDef (.pb). Weights are read-only views of its mapped bytes.
+    """Read a frozen GraphDef (.pb), a SavedModel (its folder, or the saved_model.pb in it), or an object in memory: a
+    ``tf.function`` with an input signature, a concrete function, a ``tf.Module``.
 
-    Inputs are the Placeholders that the outputs depend on, outputs the nodes that nobody reads; ``inputs`` and
-    ``outputs`` name others ("node" or "node:index"), and what lies outside of them is not looked at. Raises UsageError,
-    UnreadableError (MC240 to MC246) or UnsupportedError, which tells everything in it that cannot be expressed.
+    Weights are read-only views of the mapped files. Of a SavedModel one signature is read, and its inputs and outputs
+    have the signature's names. Inputs of a frozen graph are the Placeholders that the outputs depend on, outputs the
+    nodes that nobody reads; ``inputs`` and ``outputs`` name others ("node" or "node:index"), and what lies outside of
+    them is not looked at. Raises UsageError, UnreadableError (MC240 to MC249) or UnsupportedError, which tells
+    everything in it that cannot be expressed.
     """
-    path = Path(source)
-    return translate(
-        open_file(path), file=path.name, input_shapes=input_shapes, dims=dims, inputs=inputs, outputs=outputs
-    )
+    shapes: dict[str, Any] = {"input_shapes": input_shapes, "dims": dims}
+    if not isinstance(source, Path):
+        found = frozen(source, signature)
+        ends = {"inputs": inputs or found.inputs, "outputs": outputs or found.outputs}
+        return translate(found.source, file=found.name, constants=found.constants, **ends, **shapes)
+    if source.is_dir() or source.name == FILE:
+        folder = source if source.is_dir() else source.parent
+        saved = open_saved_model(folder, signature, cut=bool(inputs and outputs))
+        ends = {"inputs": inputs or saved.inputs, "outputs": outputs or saved.outputs}
+        return translate(saved.source, file=folder.name, constants=saved.constants, **ends, **shapes)
+    if signature is not None:
+        raise errors.no_signature(
+            f"{source.name} is a frozen graph, which has no signatures", "leaving --signature out"
+        )
+    return translate(open_file(source), file=source.name, inputs=inputs, outputs=outputs, **shapes)
 
 
 def translate(

@@ -11,6 +11,7 @@ import numpy as np
 
 from mconv.ir import Array
 
+from . import live
 from .decode import SAVED_MODEL, Source, open_file
 from .dropout import kept
 from .graph import Library
@@ -40,6 +41,13 @@ def run(
         given.setdefault(f"{keep.name}:0", np.array(1, np.float32))  # as the reader takes it
     with tf.compat.v1.Session(graph=graph) as session:
         return _fetched(session, given, wanted)
+
+
+def run_object(
+    source: Any, feeds: Mapping[str, Array], wanted: Sequence[str], signature: str | None = None
+) -> dict[str, Array]:
+    """The results in ``wanted`` of a function or module in this process."""
+    return {name: array for name, array in live.run(source, feeds, signature).items() if name in wanted}
 
 
 def _tensorflow() -> Any:
