@@ -115,8 +115,8 @@ def _cut(name: str) -> str:
 
 
 def no_signature(what: str, hint: str) -> UsageError:
-    """MC248: a SavedModel has no such signature."""
-    return UsageError(Problem("MC248", what, hint=hint))
+    """MC125: a SavedModel has no such signature."""
+    return UsageError(Problem("MC125", what, hint=hint))
 
 
 def no_variables(what: str) -> UnreadableError:

@@ -26,7 +26,7 @@ class LiveGraph(Record):
 def frozen(source: Any, signature: str | None) -> LiveGraph:
     """The graph of a ``tf.function`` with an input signature, of a concrete function, or of a ``tf.Module``.
 
-    ``signature`` names a module's function. Raises UsageError (MC248) where there is no function of fixed inputs.
+    ``signature`` names a module's function. Raises UsageError (MC125) where there is no function of fixed inputs.
     """
     function = concrete(source, signature)
     data = memoryview(function.graph.as_graph_def().SerializeToString())

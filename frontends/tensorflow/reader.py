@@ -57,13 +57,13 @@ def read(
     Weights are read-only views of the mapped files. Of a SavedModel one signature is read, and its inputs and outputs
     have the signature's names. Inputs of a frozen graph are the Placeholders that the outputs depend on, outputs the
     nodes that nobody reads; ``inputs`` and ``outputs`` name others ("node" or "node:index"), and what lies outside of
-    them is not looked at. Raises UsageError, UnreadableError (MC240 to MC249) or UnsupportedError, which tells
+    them is not looked at. Raises UsageError, UnreadableError (MC240 to MC246, MC249) or UnsupportedError, which tells
     everything in it that cannot be expressed.
     """
     shapes: dict[str, Any] = {"input_shapes": input_shapes, "dims": dims}
     if not isinstance(source, Path):
         found = frozen(source, signature)
-        ends = {"inputs": inputs or found.inputs, "outputs": outputs or found.outputs}
+        ends: dict[str, Any] = {"inputs": inputs or found.inputs, "outputs": outputs or found.outputs}
         return translate(found.source, file=found.name, constants=found.constants, **ends, **shapes)
     if source.is_dir() or source.name == FILE:
         folder = source if source.is_dir() else source.parent

@@ -43,7 +43,7 @@ def open_saved_model(folder: Path, signature: str | None, cut: bool = False) -> 
     """The graph of a SavedModel with its variables' values.
 
     ``signature`` names one of its signatures; without it the usual one is meant, or the only one. With ``cut`` the
-    caller names inputs and outputs, and no signature is needed. Raises UsageError (MC248: no such signature) and
+    caller names inputs and outputs, and no signature is needed. Raises UsageError (MC125: no such signature) and
     UnreadableError (MC240 the graph, MC249 the variables).
     """
     source = open_file(folder / FILE, SAVED_MODEL)

@@ -68,7 +68,7 @@ def test_a_signature_by_name_and_the_file_in_the_folder(module):
 
 
 def test_a_signature_that_is_not_there(module):
-    with pytest.raises(UsageError, match=r"MC248 .* no signature 'none'[\s\S]*both, serving_default"):
+    with pytest.raises(UsageError, match=r"MC125 .* no signature 'none'[\s\S]*both, serving_default"):
         load(module, signature="none")
 
 
@@ -157,5 +157,5 @@ def test_a_function_and_a_concrete_one():
 
 
 def test_a_function_without_a_signature_is_refused():
-    with pytest.raises(UsageError, match="MC248 the function's inputs are not known"):
+    with pytest.raises(UsageError, match="MC125 the function's inputs are not known"):
         load(tf.function(lambda x: x + 1))
