@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mconv.ir import Value
 from mconv.ir.ops import Clip, Max, Min, Relu
 
@@ -19,6 +21,15 @@ def clip_by_number(m: Match, add: Add) -> Value:
     m.require(m["x"].type.shape == m.root.result.type.shape, "the constant broadcasts x")
     m.require(not math.isnan(bound), "the bound is not a number")
     return add(Clip(bound, None) if isinstance(m.root.op, Max) else Clip(None, bound), m["x"])
+
+
+@rule(pat(Min, pat(Max, "x", "low"), "high"))
+def close_integer_bounds(m: Match, add: Add) -> Value:
+    """Min(Max(x, c), c) is c: an integer that may be nothing else."""
+    low, high = m.scalar("low"), m.scalar("high")
+    m.require(not m["x"].type.dtype.is_float, "of floating point it may be no number")
+    m.require(low >= high and m.root.result.type.is_static, "the bounds leave room")
+    return add.constant(np.full(m.root.result.type.static_shape, high), like=m.root.result)
 
 
 @rule(pat(Clip, pat((Clip, Relu), "x")))
@@ -59,4 +70,4 @@ def clip_absorbs_relu(m: Match, add: Add) -> Value:
     return add(Clip(max(op.min or 0.0, 0.0), op.max), m["x"])
 
 
-CLIP = (clip_by_number, merge_clips, name_relu, merge_relus, clip_absorbs_relu)
+CLIP = (clip_by_number, close_integer_bounds, merge_clips, name_relu, merge_relus, clip_absorbs_relu)

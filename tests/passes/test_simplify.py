@@ -60,6 +60,11 @@ def joined_rows(b: B, x: Value) -> Value:
     return x
 
 
+def closed(b: B, x: Value) -> Value:
+    seven = b.constant(np.int64(7))
+    return b.add(o.Min(), b.add(o.Max(), b.add(o.ReduceMax((0,), False), x), seven), seven)
+
+
 def gelu_erfc(b: B, x: Value) -> Value:
     erf = b.add(o.Erf(), b.add(o.Mul(), b.add(o.Neg(), x), b.n(0.5**0.5)))
     return b.add(o.Mul(), b.add(o.Mul(), b.n(0.5), x), b.add(o.Sub(), b.n(1), erf))
@@ -304,6 +309,10 @@ CASES: dict[str, tuple[Make, list[str]]] = {
     "rows joined and parted around each linear": (
         lambda b: joined_rows(b, b.x(2, 3, 4, 8)),
         ["Linear", "Relu", "Linear"],
+    ),
+    "integers between a bound and itself": (
+        lambda b: b.add(o.Mul(), b.x(2, 3), b.add(o.Cast(DType.F32), closed(b, b.x(4, name="i", dtype=DType.I64)))),
+        ["Mul"],
     ),
     "attention": (lambda b: attention(b, mask=False, scale="div"), ["Attention"]),
     "attention, masked": (lambda b: attention(b, mask=True, scale="div"), ["Attention"]),

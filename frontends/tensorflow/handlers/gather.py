@@ -72,6 +72,19 @@ def one_hot(n: TfNode, g: Builder) -> Value:
     return g.add(ops.OneHot(n.axis(n.whole("axis"), n.rank + 1)), index, depth, values)
 
 
+@tensorflow("DenseBincount", ignores={"Tidx": "the operands tell it", "T": "the operands tell it"})
+def dense_bincount(n: TfNode, g: Builder) -> Value:
+    """DenseBincount: how often each number below the size stands in a row, or the sum of its weights; or whether."""
+    axis = n[0].type.rank - 1
+    off_on = g.constant(np.array([0, 1], n[2].type.dtype.numpy))
+    hits = g.add(ops.OneHot(axis + 1), n.wide(0), n.wide(1), off_on)
+    if n.flag("binary_output"):
+        return g.add(ops.ReduceMax((axis,), False), hits)
+    if 0 not in n[2].type.shape:
+        hits = g.add(ops.Mul(), hits, g.add(ops.Unsqueeze((axis + 1,)), n[2]))
+    return g.add(ops.ReduceSum((axis,), False), hits)
+
+
 @tensorflow("Where")
 def where(n: TfNode, g: Builder) -> Value:
     """Where: the indices of what is true or not zero, one a row."""
