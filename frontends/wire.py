@@ -28,7 +28,8 @@ MAX_FIELDS = 2_000_000
 MAX_SKELETON = 1 << 29
 """Bytes that may remain after cutting; protobuf needs several times as much once parsed."""
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+"""How the value of a field is written."""
 
 
 class WireError(ValueError):
@@ -58,12 +59,51 @@ class Grammar(Record):
     mark: int
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """One field of a message: its number, how it is written, and where its tag, its value and what follows it begin.
+
+    Of a varint ``begin`` is the value itself.
+    """
+
     number: int
     wire: int
-    tag: int  # offset of the tag
-    begin: int  # offset of the value; of a varint, the value itself
-    end: int  # offset after the field
+    tag: int
+    begin: int
+    end: int
+
+
+class Scanner:
+    """Walks over the fields of messages in a buffer, as many as are believed of one file."""
+
+    def __init__(self, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self._seen = 0
+
+    def fields(self, begin: int, end: int) -> Iterator[Field]:
+        """The fields of the message in these bytes; WireError where they are none."""
+        position, buffer = begin, self.buffer
+        while position < end:
+            self._seen += 1
+            if self._seen > MAX_FIELDS:
+                raise WireError(f"more than {MAX_FIELDS} fields")
+            tag = position
+            key, position = _read_varint(buffer, position, end)
+            wire = key & 7
+            value = position
+            if wire == BYTES:
+                length, value = _read_varint(buffer, position, end)
+                position = value + length
+            elif wire == VARINT:
+                value, position = _read_varint(buffer, position, end)
+            elif wire == FIXED32:
+                position += 4
+            elif wire == FIXED64:
+                position += 8
+            else:
+                raise WireError(f"byte {tag}: no such wire type as {wire}")
+            if position > end or not key >> 3:
+                raise WireError(f"byte {tag}: a field reaches beyond its message")
+            yield Field(key >> 3, wire, tag, value, position)
 
 
 class Skeleton:
@@ -95,9 +135,9 @@ def cut(buffer: memoryview, grammar: Grammar, kind: int) -> Skeleton:
 class _Cutter:
     def __init__(self, buffer: memoryview, grammar: Grammar) -> None:
         self.buffer = buffer
+        self.scanner = Scanner(buffer)
         self.grammar = grammar
         self.skeleton = Skeleton()
-        self.seen = 0
 
     def message(self, begin: int, end: int, kind: int, depth: int, out: list[bytes | memoryview]) -> int:
         """Append the message's bytes, less what is cut out, to ``out``; returns their number."""
@@ -107,15 +147,15 @@ class _Cutter:
             return self._tensor(begin, end, out)
         inside = self.grammar.inside[kind]
         size, copied = 0, begin
-        for item in self._fields(begin, end):
+        for item in self.scanner.fields(begin, end):
             child = inside.get(item.number)
-            if child is None or item.wire != _BYTES or item.end - item.begin < LARGE:
+            if child is None or item.wire != BYTES or item.end - item.begin < LARGE:
                 continue
             pieces: list[bytes | memoryview] = []
             length = self.message(item.begin, item.end, child, depth + 1, pieces)
             if length == item.end - item.begin:
                 continue  # nothing was cut: the bytes are copied as they are
-            head = _varint(item.number << 3 | _BYTES) + _varint(length)
+            head = _varint(item.number << 3 | BYTES) + _varint(length)
             out.append(self.buffer[copied : item.tag])
             out.append(head)
             out.extend(pieces)
@@ -125,7 +165,7 @@ class _Cutter:
         return size + end - copied
 
     def _tensor(self, begin: int, end: int, out: list[bytes | memoryview]) -> int:
-        fields = list(self._fields(begin, end))
+        fields = list(self.scanner.fields(begin, end))
         data = _data_of(fields, self.grammar)
         if data is None:
             out.append(self.buffer[begin:end])
@@ -137,44 +177,19 @@ class _Cutter:
             out.append(self.buffer[item.tag : item.end])
             size += item.end - item.tag
         text = f"{self.skeleton.word}{len(self.skeleton.spans)}".encode()
-        mark = _varint(self.grammar.mark << 3 | _BYTES) + _varint(len(text)) + text
+        mark = _varint(self.grammar.mark << 3 | BYTES) + _varint(len(text)) + text
         self.skeleton.spans.append(Span(data.begin, data.end, data.number))
         out.append(mark)
         return size + len(mark)
 
-    def _fields(self, begin: int, end: int) -> Iterator[_Field]:
-        position, buffer = begin, self.buffer
-        while position < end:
-            self.seen += 1
-            if self.seen > MAX_FIELDS:
-                raise WireError(f"more than {MAX_FIELDS} fields")
-            tag = position
-            key, position = _read_varint(buffer, position, end)
-            wire = key & 7
-            value = position
-            if wire == _BYTES:
-                length, value = _read_varint(buffer, position, end)
-                position = value + length
-            elif wire == _VARINT:
-                value, position = _read_varint(buffer, position, end)
-            elif wire == _FIXED32:
-                position += 4
-            elif wire == _FIXED64:
-                position += 8
-            else:
-                raise WireError(f"byte {tag}: no such wire type as {wire}")
-            if position > end or not key >> 3:
-                raise WireError(f"byte {tag}: a field reaches beyond its message")
-            yield _Field(key >> 3, wire, tag, value, position)
 
-
-def _data_of(fields: list[_Field], grammar: Grammar) -> _Field | None:
+def _data_of(fields: list[Field], grammar: Grammar) -> Field | None:
     """The field that holds all of a tensor's data as little-endian bytes, if it is large enough to cut out."""
-    found = [f for f in fields if (f.number == grammar.raw or f.number in grammar.packed) and f.wire == _BYTES]
+    found = [f for f in fields if (f.number == grammar.raw or f.number in grammar.packed) and f.wire == BYTES]
     if len(found) != 1 or found[0].end - found[0].begin < LARGE:
         return None
     wanted = grammar.packed.get(found[0].number)
-    types = [f.begin for f in fields if f.number == grammar.kind and f.wire == _VARINT]
+    types = [f.begin for f in fields if f.number == grammar.kind and f.wire == VARINT]
     return found[0] if wanted is None or types == [wanted] else None
 
 

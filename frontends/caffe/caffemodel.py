@@ -15,8 +15,8 @@ from mconv.ir.record import Record
 from mconv.ir.types import Array
 
 from ..protobuf import schema
+from ..wire import BYTES, Field, Scanner, WireError
 from . import errors
-from .wire import BYTES, Part, Scanner, WireError
 
 SCHEMA = """
 enum Type { DOUBLE = 0; FLOAT = 1; FLOAT16 = 2; INT = 3; UINT = 4; }
@@ -83,7 +83,7 @@ def _layers(scanner: Scanner) -> Iterator[tuple[str, tuple[Blob, ...]]]:
                 yield name, tuple(blobs)
 
 
-def _layer(scanner: Scanner, whole: Part, kind: str) -> tuple[str, list[Blob]]:
+def _layer(scanner: Scanner, whole: Field, kind: str) -> tuple[str, list[Blob]]:
     """The name and blobs of a layer; those of a V0 layer are in a message within."""
     rest, blobs = [], []
     inner_name = ""
@@ -99,7 +99,7 @@ def _layer(scanner: Scanner, whole: Part, kind: str) -> tuple[str, list[Blob]]:
     return message.name.decode("utf-8", "replace") or inner_name, blobs
 
 
-def _blob(scanner: Scanner, whole: Part) -> Blob:
+def _blob(scanner: Scanner, whole: Field) -> Blob:
     rest, data = [], []
     for part in scanner.fields(whole.begin, whole.end):
         if part.number in (_DATA, _DOUBLE_DATA, _RAW_DATA) and part.wire == BYTES:
@@ -121,7 +121,7 @@ def _blob(scanner: Scanner, whole: Part) -> Blob:
     return Blob(shape, numbers)
 
 
-def _numbers(buffer: memoryview, parts: list[Part], message: Any) -> Array:
+def _numbers(buffer: memoryview, parts: list[Field], message: Any) -> Array:
     """All numbers of a blob in one row, as they are stored; several pieces are joined."""
     if len({p.number for p in parts}) > 1:
         raise ValueError("a blob stored in two ways")
