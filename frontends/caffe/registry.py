@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 from mconv.ir import Builder, Value
 from mconv.ir.record import NOTHING, Record
+
+from ..handlers import Handlers
 
 if TYPE_CHECKING:
     from .node import CaffeNode
@@ -41,37 +40,14 @@ class Handler(Record):
     ignores: Mapping[str, str] = NOTHING
 
 
-_HANDLERS: dict[str, Handler] = {}
+HANDLERS = Handlers[Handler]("mconv.frontends.caffe.handlers")
 
 
 def caffe(*names: str, ignores: Mapping[str, str] | None = None) -> Callable[[Function], Function]:
     """Register a handler for one layer type, or for several that are translated alike."""
 
     def register(function: Function) -> Function:
-        for name in names:
-            if name in _HANDLERS:
-                raise TypeError(f"two handlers for {name}")
-            _HANDLERS[name] = Handler(function, ignores or {})
+        HANDLERS.enter(names, Handler(function, ignores or {}))
         return function
 
     return register
-
-
-def handler_of(name: str) -> Handler | None:
-    """The handler of a layer type, or None."""
-    load_handlers()
-    return _HANDLERS.get(name)
-
-
-@cache
-def load_handlers() -> None:
-    """Import every module of `handlers`, which registers what it has."""
-    package = importlib.import_module("mconv.frontends.caffe.handlers")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-
-
-def handled() -> list[str]:
-    """Names of the layer types that are read, sorted."""
-    load_handlers()
-    return sorted(_HANDLERS)

@@ -14,7 +14,7 @@ from .inference import Inference
 from .net import Layer, Net, plain, shape_of
 from .node import CaffeNode
 from .prototxt import Scalar
-from .registry import IGNORED, Handler, handler_of
+from .registry import HANDLERS, IGNORED, Handler
 from .weights import Weights
 
 MOST_ELEMENTS = 2**31 - 1
@@ -63,7 +63,7 @@ class Translation:
     def _refuse_unknown(self) -> None:
         """UnsupportedError with all layer types that are not read, each where it stands first."""
         for layer in self.part.layers:
-            if layer.type == "Input" or handler_of(layer.type) is not None:
+            if layer.type == "Input" or HANDLERS.get(layer.type) is not None:
                 continue
             where = self.net.where(layer)
             if layer.type == "Python":
@@ -157,7 +157,7 @@ class Translation:
 
     def _handled(self, layer: Layer, bottoms: list[Value]) -> list[Value]:
         schema.check(layer.message, layer.kind, self.net.file)
-        handler = handler_of(layer.type)
+        handler = HANDLERS.get(layer.type)
         assert handler is not None
         node = CaffeNode(layer, bottoms, self)
         found = handler.function(node, self.b)

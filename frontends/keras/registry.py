@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mconv.ir import Builder
 from mconv.ir.record import NOTHING, Record
 
+from ..handlers import Handlers
 from . import legacy
 from .config import Layer
 from .weights import Slots, SlotsOf
@@ -36,34 +34,27 @@ class Handler(Record):
     mask: str = "stop"
 
 
-_LAYERS: dict[str, Handler] = {}
-_OPERATIONS: dict[str, Handler] = {}
+_PACKAGE = "mconv.frontends.keras.handlers"
+LAYERS, OPERATIONS = Handlers[Handler](_PACKAGE), Handlers[Handler](_PACKAGE)
 
 
 def keras(
     *names: str, weights: WeightsOf | None = None, ignores: Mapping[str, str] | None = None, mask: str = "stop"
 ) -> Callable[[Function], Function]:
     """Register a handler for one class of layers, or for several that are translated alike."""
-    return _register(_LAYERS, names, weights, ignores, mask)
+
+    def register(function: Function) -> Function:
+        LAYERS.enter(names, Handler(function, weights, ignores or {}, mask))
+        return function
+
+    return register
 
 
 def operation(*names: str, ignores: Mapping[str, str] | None = None) -> Callable[[Function], Function]:
     """Register a handler for one operation of keras.ops, or for several that are translated alike."""
-    return _register(_OPERATIONS, names, None, ignores, "stop")
 
-
-def _register(
-    table: dict[str, Handler],
-    names: tuple[str, ...],
-    weights: WeightsOf | None,
-    ignores: Mapping[str, str] | None,
-    mask: str,
-) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
-        for name in names:
-            if name in table:
-                raise TypeError(f"two handlers for {name}")
-            table[name] = Handler(function, weights, ignores or {}, mask)
+        OPERATIONS.enter(names, Handler(function, None, ignores or {}))
         return function
 
     return register
@@ -71,22 +62,7 @@ def _register(
 
 def handler_of(layer: Layer) -> Handler | None:
     """The handler of a layer or operation, or None."""
-    load_handlers()
-    return (_OPERATIONS if layer.operation else _LAYERS).get(layer.cls)
-
-
-@cache
-def load_handlers() -> None:
-    """Import every module of `handlers`, which registers what it has."""
-    package = importlib.import_module("mconv.frontends.keras.handlers")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-
-
-def handled() -> tuple[list[str], list[str]]:
-    """Names of the layers and of the operations that are read, sorted."""
-    load_handlers()
-    return sorted(_LAYERS), sorted(_OPERATIONS)
+    return (OPERATIONS if layer.operation else LAYERS).get(layer.cls)
 
 
 def slots_reader(version: int) -> SlotsOf:

@@ -85,6 +85,7 @@ OPERATORS: dict[str, tuple[Any, ...]] = {
     "Cumprod": ((("out", "T", ""),), 2, ("T", "Tidx"), (("exclusive", "bool", False), ("reverse", "bool", False))),
     "Cumsum": ((("out", "T", ""),), 2, ("T", "Tidx"), (("exclusive", "bool", False), ("reverse", "bool", False))),
     "DeepCopy": ((("y", "T", ""),), 1, ("T",), ()),
+    "DenseBincount": ((("output", "T", ""),), 3, ("T", "Tidx"), (("binary_output", "bool", False),)),
     "DepthToSpace": ((("output", "T", ""),), 1, ("T",), (("block_size", "int", "(required)"), ("data_format",
         "string", "NHWC"))),
     "DepthwiseConv2dNative": ((("output", "T", ""),), 2, ("T",), (("strides", "list(int)", "(required)"),

@@ -20,7 +20,7 @@ from .graph import Body, GNode, Library, Ref
 from .items import Item, Lost, Variable
 from .node import TfNode
 from .refused import reason_of
-from .registry import Handler, handler_of
+from .registry import HANDLERS, Handler
 from .schema import type_of
 from .scope import Leaf, Scope
 
@@ -126,7 +126,7 @@ class Translation:
             return merged(self, self.conditionals(scope.body), node, scope)
         if node.op in self.library:
             return self.call(node.op, [scope.item(ref) for ref in node.inputs], scope.builder, self.inner(node, scope))
-        handler = handler_of(node.op)
+        handler = HANDLERS.get(node.op)
         if handler is None:
             why = reason_of(node.op)
             raise errors.outside(node.op, why, node.name) if why else errors.not_read(node.op, node.name)

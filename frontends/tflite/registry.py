@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 from mconv.ir import Builder, Value
 from mconv.ir.record import NOTHING, Record
+
+from ..handlers import Handlers
 
 if TYPE_CHECKING:
     from .node import TfliteNode
@@ -26,37 +25,14 @@ class Handler(Record):
     ignores: Mapping[str, str] = NOTHING
 
 
-_HANDLERS: dict[str, Handler] = {}
+HANDLERS = Handlers[Handler]("mconv.frontends.tflite.handlers")
 
 
 def tflite(*names: str, options: str = "", ignores: Mapping[str, str] | None = None) -> Callable[[Function], Function]:
     """Register a handler for one builtin operator, or for several that are translated alike."""
 
     def register(function: Function) -> Function:
-        for name in names:
-            if name in _HANDLERS:
-                raise TypeError(f"two handlers for {name}")
-            _HANDLERS[name] = Handler(function, options, ignores or {})
+        HANDLERS.enter(names, Handler(function, options, ignores or {}))
         return function
 
     return register
-
-
-def handler_of(name: str) -> Handler | None:
-    """The handler of a builtin operator, or None."""
-    load_handlers()
-    return _HANDLERS.get(name)
-
-
-@cache
-def load_handlers() -> None:
-    """Import every module of `handlers`, which registers what it has."""
-    package = importlib.import_module("mconv.frontends.tflite.handlers")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-
-
-def handled() -> list[str]:
-    """Names of the builtin operators that are read, sorted."""
-    load_handlers()
-    return sorted(_HANDLERS)

@@ -16,7 +16,7 @@ from . import errors
 from .decode import Model, Operator, SubGraph, Tensor
 from .inputs import InputTypes
 from .node import TfliteNode
-from .registry import Handler, handler_of
+from .registry import HANDLERS, Handler
 from .scope import Lost, Scope, Variables
 from .tensors import MOST_ELEMENTS, dtype_of
 
@@ -120,7 +120,7 @@ class Translation:
         """The results of an operator, bound to their tensors."""
         if operator.custom:
             raise errors.custom(operator.name)
-        handler = handler_of(operator.name)
+        handler = HANDLERS.get(operator.name)
         if handler is None:
             raise errors.not_read(operator.name)
         node = TfliteNode(operator, scope, handler.options, self)

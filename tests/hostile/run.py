@@ -85,11 +85,11 @@ def run_all(cases: Iterable[Case], workers: int = 2, command: bool = False) -> I
     from mconv.frontends.ncnn import reader as ncnn_reader  # noqa: F401
     from mconv.frontends.onnx import reader, registry  # noqa: F401
     from mconv.frontends.tensorflow import reader as tensorflow_reader  # noqa: F401
-    from mconv.frontends.tensorflow.registry import load_handlers
+    from mconv.frontends.tensorflow import registry as tensorflow_registry
     from mconv.frontends.tflite import reader as tflite_reader  # noqa: F401
 
     registry.handled()
-    load_handlers()
+    tensorflow_registry.HANDLERS.names()
     backends.get("ncnn")
     if find_spec("h5py") is not None:
         import h5py  # noqa: F401
@@ -97,7 +97,7 @@ def run_all(cases: Iterable[Case], workers: int = 2, command: bool = False) -> I
         from mconv.frontends.keras import reader as keras_reader  # noqa: F401
         from mconv.frontends.keras import registry as keras_registry
 
-        keras_registry.load_handlers()
+        keras_registry.LAYERS.names()
 
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(lambda case: run_one(case, command), cases)

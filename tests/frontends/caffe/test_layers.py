@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mconv.frontends.caffe.reader import read
-from mconv.frontends.caffe.registry import handled
+from mconv.frontends.caffe.registry import HANDLERS
 from mconv.ir import Array, Graph
 
 from . import formulas, nets
@@ -70,7 +70,7 @@ def test_against_the_formula(case: Case, tmp_path: Path) -> None:
 
 def test_every_layer_has_a_case() -> None:
     tested = {case.kind for case in (*OPENCV, *FORMULAS)} | set(SAME) | set(ELSEWHERE)
-    assert tested == set(handled())
+    assert tested == set(HANDLERS.names())
     assert set(SAME.values()) <= tested
 
 

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from typing import Any
 
-from mconv.frontends.tensorflow.registry import handled
+from mconv.frontends.tensorflow.registry import HANDLERS
 from mconv.frontends.tensorflow.schema import ANY, REQUIRED
 
 HEAD = '''"""What TensorFlow specifies of the operators that are read.
@@ -78,4 +78,4 @@ def default(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(handled()))
+    sys.stdout.write(table(HANDLERS.names()))

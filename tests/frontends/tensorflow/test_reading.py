@@ -253,11 +253,11 @@ def test_the_table_is_what_tensorflow_says() -> None:
     from tensorflow.python.framework import op_def_registry
 
     from mconv.frontends.tensorflow.op_table import OPERATORS
-    from mconv.frontends.tensorflow.registry import handled
+    from mconv.frontends.tensorflow.registry import HANDLERS
 
     from .op_table import operator
 
-    assert sorted(OPERATORS) == handled()
+    assert sorted(OPERATORS) == HANDLERS.names()
     for name, told in OPERATORS.items():
         definition = op_def_registry.get(name)
         if definition is not None and operator(definition) != told:
