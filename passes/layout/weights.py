@@ -19,6 +19,15 @@ def reorder_weights_instead(m: Match, add: Add) -> Value:
     return add(m.op(Linear), flat, columns, m.get("b"))
 
 
+@rule(pat(MatMul, pat(Reshape, pat(Transpose, "x")), "w"))
+def reorder_matrix_instead(m: Match, add: Add) -> Value:
+    """MatMul(Reshape(Transpose(x)), w) is Linear(Reshape(x), w with its rows in x's order, transposed)."""
+    weight = m.const("w")
+    m.require(weight.ndim == 2 and m["x"].type.dtype.is_float, "not a matrix of real numbers")
+    flat, columns = _reordered(m, add, weight.T)
+    return add(Linear(), flat, columns)
+
+
 def _reordered(m: Match, add: Add, weight: Array) -> tuple[Value, Array]:
     """The flattened operand of the matched transpose, and [O, I] weights with their columns in its order."""
     x, perm = m["x"], m.op(Transpose).perm
@@ -49,4 +58,4 @@ def reorder_stored_weights_instead(m: Match, add: Add) -> Value:
     return add(op, *operands)
 
 
-WEIGHTS = (reorder_weights_instead, reorder_stored_weights_instead)
+WEIGHTS = (reorder_weights_instead, reorder_matrix_instead, reorder_stored_weights_instead)
