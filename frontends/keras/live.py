@@ -20,6 +20,8 @@ def taken_apart(model: Any) -> tuple[Network, Weights, SlotsOf, int]:
     """The network, its weights, what tells its layers' variables, and the version of Keras (2 or 3)."""
     version = 2 if _is_older(model) else 3
     name = type(model).__name__
+    if not {"Functional", "Sequential"} & {cls.__name__ for cls in type(model).__mro__}:
+        raise errors.subclassed(f"'{name}'")
     try:
         text = model.to_json()
     except (NotImplementedError, TypeError, ValueError, AttributeError) as error:

@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     keras: Any = pytest.importorskip("keras", reason="keras is not installed", exc_type=ImportError)
 
 from mconv import frontends
+from mconv.ir.errors import UnsupportedError
 from mconv.ir.interpreter import run
 
 from .models import MODELS, NOT_AS_H5, build, feeds
@@ -172,3 +173,12 @@ def _rewritten(path: Path) -> Path:
                 data = json.dumps(config).encode()
             made.writestr(name, data)
     return new
+
+
+def test_a_live_subclassed_model_is_refused_with_a_way_out() -> None:
+    class Net(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(UnsupportedError, match=r"MC395 'Net' is a subclassed model[\s\S]*SavedModel"):
+        frontends.load(Net())
