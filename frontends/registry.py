@@ -109,6 +109,8 @@ def files_of(path: Path, reading: Reading) -> dict[str, str]:
         net, weights = (path.with_suffix(suffix) for suffix in format.suffixes)
         net = path if path.suffix != format.suffixes[1] else net
         return {format.suffixes[0]: str(net), format.suffixes[1]: str(reading.weights or weights)}
+    if path.name == SAVED_MODEL:
+        path = path.parent  # the file in it stands for the folder
     return {"" if path.is_dir() else format.suffixes[0]: str(path)}
 
 

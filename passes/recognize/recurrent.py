@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mconv.ir import Value
+from mconv.ir.op import TypeMismatch
 from mconv.ir.ops import Expand, Gather, Loop, Squeeze, Unsqueeze
 
 from ..pattern import Match, Refusal, pat
@@ -27,7 +28,7 @@ def recognize_recurrent_layer(m: Match, add: Add) -> tuple[Value, ...]:
     for cell in cells(states):
         try:
             return _layer(m, add, cell, turns)
-        except Refusal as refusal:
+        except (Refusal, TypeMismatch) as refusal:  # another element type, or sizes that only broadcasting joins
             reasons.append(str(refusal))
     raise Refusal(reasons[-1])
 

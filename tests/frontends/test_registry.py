@@ -54,7 +54,7 @@ def test_caffemodels_are_known_by_their_first_layer(content, tmp_path):
 def test_a_saved_model_is_a_folder_or_the_file_in_it(tmp_path):
     path = written(tmp_path / "saved_model.pb", SAVED_MODEL)
     assert format_of(path).name == format_of(tmp_path).name == "tensorflow"
-    assert files_of(tmp_path, Reading()) == {"": str(tmp_path)}
+    assert files_of(tmp_path, Reading()) == files_of(path, Reading()) == {"": str(tmp_path)}
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

@@ -188,6 +188,26 @@ def test_other_cells_stay_loops(states, cell):
         np.testing.assert_allclose(after[key], value, rtol=1e-6)
 
 
+def test_a_cell_of_another_element_type_stays():
+    b = Builder(Graph("body"))
+    b.graph.add_input("turn", TensorType(I64, ()))
+    b.graph.add_input("going", TensorType(BOOL, ()))
+    h = b.graph.add_input("h", TensorType(DType.F64, (N, H)))
+    sequence = b.graph.add_input("sequence", TensorType(DType.F64, (T, N, X)))
+    turn = b.graph.inputs[0]
+    x = b.add(ops.Gather(0), sequence, turn)
+    wide = b.add(ops.MatMul(), x, b.constant(RANDOM.standard_normal((X, H))))
+    new = b.add(ops.Tanh(), b.add(ops.Add(), wide, b.add(ops.MatMul(), h, b.constant(RANDOM.standard_normal((H, H))))))
+    for index, value in enumerate((b.constant(np.array(True)), new, new)):
+        b.output(value, f"o{index}")
+    loop = Builder(Graph("g"))
+    given = loop.graph.add_input("x", TensorType(DType.F64, (T, N, X)))
+    operands = (loop.constant(np.int64(T)), None, loop.constant(RANDOM.standard_normal((N, H))), given)
+    loop.output(loop.add_all(ops.Loop(b.graph, 1), *operands)[0], "y")
+    pipeline.run(pipeline.simplify(), loop.graph, Context(), check=True)
+    assert "Loop" in {type(node.op).__name__ for node in loop.graph.nodes}
+
+
 def test_a_loop_that_collects_something_else_stays():
     body = Body(1)
     (new,) = rnn(body)
