@@ -47,8 +47,9 @@ class Support(Record):
 class Artifact(Record):
     """What an emission yields: the files' contents, and what a person or a checker needs to know about them.
 
-    ``files`` maps the suffix of a file (its name, where the target writes a folder) to a function that yields its bytes in chunks; the chunks are views of the
-    model's own arrays wherever possible, so that nothing is held twice. ``blobs`` maps names of IR values to the
+    ``files`` maps the suffix of a file (its name, where the target writes a folder) to a function that yields its
+    bytes in chunks; the chunks are views of the model's own arrays wherever possible, so that nothing is held twice.
+    ``blobs`` maps names of IR values to the
     names under which the target's runtime gives them out; ``notes`` are told to the person who converts.
     """
 

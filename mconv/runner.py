@@ -55,8 +55,8 @@ class Model(Record):
 class Runtime(Record):
     """The package that runs a format, the module whose ``run`` calls it, and the extra that installs it.
 
-    ``threaded``: its ``run`` is told how many threads to use. ``compiled``: it is no package but a compiler; the module's
-    ``compiler`` names the one that is there, and ``extra`` is the line that installs one.
+    ``threaded``: its ``run`` is told how many threads to use. ``compiled``: it is no package but a compiler; the
+    module's ``compiler`` names the one that is there, and ``extra`` is the line that installs one.
     """
 
     package: str

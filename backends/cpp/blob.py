@@ -32,7 +32,7 @@ class Blob:
         """The bytes, as views of the arrays where these are dense."""
         for array in self._arrays:
             dense = np.ascontiguousarray(array)
-            yield memoryview(dense.reshape(-1).view(np.uint8))
+            yield memoryview(dense.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
             missing = _rounded(array.nbytes) - array.nbytes
             if missing:
                 yield b"\0" * missing

@@ -219,9 +219,7 @@ class Net:
         self.need(*needs)
         flops = 0 if what else sum(map(_flops, (self._node, *covers)))
         self.steps.append(
-            Step(
-                text, _buffers(reads), _buffers(writes), scratch, self._node, what, tuple(covers), flops, stream
-            )  # fmt: skip
+            Step(text, _buffers(reads), _buffers(writes), scratch, self._node, what, tuple(covers), flops, stream)
         )
         self.done.update(covers)
 

@@ -22,7 +22,7 @@ class Place(Record):
     begin: int
 
     def whole_is(self, value: Value, placements: Placements) -> bool:
-        """Whether the concatenation that this is a part of makes ``value``, or a larger one that ``value`` goes into."""
+        """Whether this is a part of the concatenation ``value``, or of a larger one that ``value`` is a part of."""
         outer = placements.of(value)
         return self.whole is value or (outer is not None and outer.whole is self.whole)
 

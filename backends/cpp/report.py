@@ -51,7 +51,8 @@ def svg(net: Net, plan: Plan) -> str:
     title = f"{plan.nbytes} bytes; lower bound {plan.bound} (dashed); without reuse {plan.unshared}"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -30 {WIDTH + 20} {HEIGHT + 60}" font-family="sans-serif">',
+            '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" '
+            f'viewBox="-10 -30 {WIDTH + 20} {HEIGHT + 60}">',
             f'<text x="0" y="-10" font-size="14">{title}</text>',
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#f4f4f4"/>',
             *boxes,

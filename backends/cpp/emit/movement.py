@@ -62,7 +62,8 @@ def slices(node: Node, net: Net) -> None:
     """A part of the memory; of blocked channels whole blocks."""
     assert isinstance(node.op, Slice)
     op, shape = node.op, node.inputs[0].type.static_shape
-    assert op.starts is not None and op.ends is not None
+    assert op.starts is not None
+    assert op.ends is not None
     count = len(op.starts)
     axes, steps = op.axes or tuple(range(count)), op.steps or (1,) * count
     cuts = {}
