@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import frontends
-from .backends.base import Backend
+from .backends.base import PLAIN, Backend, Writing
 from .frontends import Reading
 from .ir import Array, Graph, Problem, Symbol, TensorType, UsageError
 from .ir.infer import refresh_types
@@ -26,6 +26,7 @@ class Options(Record):
     target: str
     output: Path | None = None
     reading: Reading = Reading()
+    writing: Writing = PLAIN
     fp16: bool = False
     verify: bool | None = None
     """True: fail where it cannot be verified; None: verify where the runtimes are installed; False: do not."""

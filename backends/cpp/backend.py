@@ -13,7 +13,7 @@ from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
 
-from ..base import Artifact, Backend, Chunk, Refused, refusal_problem
+from ..base import PLAIN, Artifact, Backend, Chunk, Refused, Writing, refusal_problem
 from . import memory, project, report, source, stream
 from .blob import Blob
 from .fragments import joined
@@ -29,10 +29,11 @@ class CppBackend(Backend):
     name: ClassVar[str] = "cpp"
     description: ClassVar[str] = "C++17 source without a runtime: a folder with a Makefile, weights and a self-test"
     folder: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset({"exact", "debug_names", "protect", "key", "build_seed"})
     code_operator: ClassVar[str] = "MC370"
     code_form: ClassVar[str] = "MC371"
 
-    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as source. Raises UnsupportedError with every refusal.
 
         MC370 no such operator, MC371 not in this form, MC372 a size known only at run time, MC373 fp16.
@@ -42,12 +43,12 @@ class CppBackend(Backend):
             raise UnsupportedError(Problem("MC373", what, hint="leaving --fp16 out"))
         _check_static(graph)
         self.check(graph)
-        net = self.lower(graph)
-        return build(net, project.identifier(name))
+        net = self.lower(graph, exact=writing.exact)
+        return build(net, project.identifier(name), writing)
 
-    def lower(self, graph: Graph) -> Net:
+    def lower(self, graph: Graph, *, exact: bool = False) -> Net:
         """The steps of a graph, without places. Raises UnsupportedError."""
-        net = Net(graph)
+        net = Net(graph, exact=exact)
         problems = [problem for node in graph.nodes if (problem := self._emit_node(node, net)) is not None]
         if problems:
             raise UnsupportedError(problems)
@@ -82,9 +83,9 @@ class CppBackend(Backend):
 class Build:
     """What is written for a net: the plan of its memory, its blob, and the text of each file."""
 
-    def __init__(self, net: Net, name: str, *, debug_names: bool = False) -> None:
+    def __init__(self, net: Net, name: str, writing: Writing = PLAIN) -> None:
         self.net, self.name, self.guard = net, name, name.upper()
-        self.debug_names = debug_names
+        self.debug_names = writing.debug_names
         self._goldens = self._add_goldens()
         self.unshared = sum(b.nbytes for b in net.buffers if b.place == "arena")
         self.whole_bound = memory.largest_live(memory.lifetimes(net.steps), len(net.steps))
@@ -175,9 +176,9 @@ class Build:
         return integers, found
 
 
-def build(net: Net, name: str, *, debug_names: bool = False) -> Artifact:
+def build(net: Net, name: str, writing: Writing = PLAIN) -> Artifact:
     """The artifact of a lowered net."""
-    made = Build(net, name, debug_names=debug_names)
+    made = Build(net, name, writing)
     graph = net.graph
     return Artifact(
         files=made.files(),

@@ -1,8 +1,8 @@
 """Arrays in the order the kernels read them, and the sizes the kernels are told.
 
 A *block* is 16 channels, a *panel* two blocks of output channels (the last one has one block where their number is
-odd). All results are flat float32 arrays. The kernels never read the lanes beyond an input's channels, so weights carry rows
-of real input channels only; lanes beyond the output channels are zero.
+odd). All results are flat float32 arrays. The kernels never read the lanes beyond an input's channels, so weights carry
+rows of real input channels only; lanes beyond the output channels are zero.
 """
 
 from __future__ import annotations

@@ -101,6 +101,11 @@ def groups(steps: Sequence[Step]) -> list[Group]:
     return found
 
 
+def _rows(step: Step) -> Rows:
+    assert step.stream is not None
+    return step.stream
+
+
 def _can_stream(step: Step) -> bool:
     return step.stream is not None and bool(step.stream.sources)
 
@@ -156,7 +161,7 @@ def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, in
             return None  # two parts of one buffer, as of a concatenation
         makers[step.writes[0]] = number
     for number, step in enumerate(members):
-        told = {source.view.buffer for source in step.stream.reads()}
+        told = {source.view.buffer for source in _rows(step).reads()}
         if any(makers.get(b, number) > number or (b in makers and b not in told) for b in step.reads):
             return None
     ringed = {b for b in makers if b not in outside and b.place == "arena" and _is_whole(members[makers[b]], b)}
@@ -168,11 +173,11 @@ def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, in
 def _simulated(
     members: Sequence[Step], makers: dict[Buffer, int], ringed: set[Buffer]
 ) -> tuple[dict[Buffer, int], tuple[Call, ...]]:
-    rows = [step.stream.rows for step in members]
+    rows = [_rows(step).rows for step in members]
     done = [0] * len(members)
     readers: dict[Buffer, list[tuple[int, Source]]] = {b: [] for b in makers}
     for number, step in enumerate(members):
-        for source in step.stream.reads():
+        for source in _rows(step).reads():
             if source.view.buffer in readers:
                 readers[source.view.buffer].append((number, source))
     rings = dict.fromkeys(ringed, 1)
@@ -183,7 +188,7 @@ def _simulated(
         if row == rows[-1]:
             goal = list(rows)  # also what no later step of the group reads
         for number in reversed(range(len(members))):
-            for source in members[number].stream.reads():
+            for source in _rows(members[number]).reads():
                 maker = makers.get(source.view.buffer)
                 if maker is not None and goal[number] > done[number]:
                     goal[maker] = max(goal[maker], source.needed(done[number], goal[number])[1])
@@ -204,12 +209,12 @@ def _simulated(
 
 def _is_whole(step: Step, buffer: Buffer) -> bool:
     """Whether the step's result is all that lies in the buffer, rows one behind the other in each block."""
-    view = step.stream.result
+    view = _rows(step).result
     return bool(view.buffer is buffer and view.offset == 0 and view.images() is not None and len(view.shape) == 4)
 
 
 def _result_in(members: Iterable[Step], buffer: Buffer) -> View:
-    return next(step.stream.result for step in members if step.writes[0] is buffer)
+    return next(_rows(step).result for step in members if step.writes[0] is buffer)
 
 
 def _ring_bytes(view: View, rows: int) -> int:
