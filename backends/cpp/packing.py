@@ -1,8 +1,8 @@
 """Arrays in the order the kernels read them, and the sizes the kernels are told.
 
 A *block* is 16 channels, a *panel* two blocks of output channels (the last one has one block where their number is
-odd). All results are flat float32 arrays. The kernels never read the lanes beyond an input's channels, so weights carry
-rows of real input channels only; lanes beyond the output channels are zero.
+odd). All results are flat float32 arrays. The kernels never read the lanes beyond an input's channels, so weights
+carry rows of real input channels only; lanes beyond the output channels are zero.
 """
 
 from __future__ import annotations
@@ -128,3 +128,34 @@ def gemm_block(inputs: int, outputs: int, pixels: int) -> int:
     most = max(2 * 14, L2_FLOATS // 2 // (blocks_of(inputs) * BLOCK))
     parts = max(1, -(-pixels // most))
     return -(-pixels // parts)
+
+
+def winograd_plan(tile: int, inputs: int, outputs: int, result: tuple[int, int]) -> Plan:
+    """Tile rows (``band``) and columns (``chunk``) a block of ``winograd<tile>``.
+
+    What a block keeps in scratch fits beside its part of the images into the second-level cache; large weights, which
+    are read once a block, make blocks of at least two micro-tiles.
+    """
+    points = (tile + 2) ** 2
+    high, wide = -(-result[0] // tile), -(-result[1] // tile)
+    inner = blocks_of(inputs)
+    row = points * wide * BLOCK * (inner + 2)
+    budget = L2_FLOATS * 3 // 8
+    columns = -(-row // budget)
+    if points * inputs * outputs > 2 * L2_FLOATS:
+        columns = min(columns, max(1, wide // 28))
+    chunk = -(-wide // columns)
+    band = 1
+    if columns == 1:
+        band = min(high, max(1, budget // row))
+        if points * inputs * outputs > 4 * L2_FLOATS:
+            band = min(high, max(band, -(-28 // wide)))
+        parts = -(-high // band)
+        band = -(-high // parts)
+    tiles = band * chunk * BLOCK
+    return Plan(band, chunk, points * (tiles * (inner + 2) + 2 * BLOCK))
+
+
+def pack_winograd(weight: Array) -> Array:
+    """``[K, C, 3, 3]`` for ``winograd_weights``: ``[K/32][C][9][2][16]``, not transformed yet."""
+    return pack_pointwise(weight)
