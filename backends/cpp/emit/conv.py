@@ -7,9 +7,10 @@ from mconv.ir.ops import Conv
 
 from .. import packing
 from ..backend import cpp
+from ..choose import convolution_algorithm
 from ..net import Net
 from ..stream import Rows, Source
-from ..view import View
+from ..view import BLOCK, View
 from . import epilogue
 from .conditions import constant
 from .epilogue import EPILOGUES, Epilogue
@@ -72,14 +73,16 @@ class Layer:
             f"/*band, chunk*/ {band}, {chunk}, {self.after.post()}}};"
         )
 
-    def window(self) -> Rows:
-        """Which rows of x a row of the result needs."""
+    def window(self, alone: bool) -> Rows:
+        """Which rows of x a row of the result needs; with ``alone`` false it is made with all others only."""
         kernel = self.node.inputs[1].type.static_shape[2]
         span = (kernel - 1) * self.op.dilations[0] + 1
         source = Source(self.x, self.height, self.op.strides[0], self.op.pads[0], span)
-        return Rows(self.rows, self.y, self.x, () if self.images > 1 else (source,), self.after.residual)
+        return Rows(self.rows, self.y, self.x, (source,) if alone and self.images == 1 else (), self.after.residual)
 
-    def add(self, text: str, weights: View, *, needs: tuple[str, ...], scratch: int = 0) -> None:
+    def add(
+        self, text: str, weights: View, *, needs: tuple[str, ...], scratch: int = 0, rows_alone: bool = True
+    ) -> None:
         """Add the step: ``text`` with @x, @y, @w and @side is the call for one image."""
         net = self.net
         step_x, step_y, step_r = (
@@ -106,7 +109,7 @@ class Layer:
             needs=needs,
             scratch=scratch,
             covers=self.after.covers,
-            stream=self.window(),
+            stream=self.window(rows_alone),
         )
 
 
@@ -144,6 +147,12 @@ def dense(node: Node, net: Net) -> None:
     layer = Layer(node, net, planar=planar)
     op = layer.op
     weight = node.inputs[1].type.static_shape
+    algorithm = convolution_algorithm(
+        layer.inputs, layer.outputs, (layer.rows, layer.columns), weight[2:], op.strides, op.dilations
+    )
+    if algorithm != "direct" and not planar and not net.exact:
+        winograd(layer, 4 if algorithm == "winograd4" else 2)
+        return
     plan = packing.conv2d_plan(
         layer.inputs,
         (layer.rows, layer.columns),
@@ -156,6 +165,20 @@ def dense(node: Node, net: Net) -> None:
     name = "conv2d_planar" if planar else "conv2d"
     text = f"{layer.shape(plan.band, plan.chunk)}\n{name}(r, s, @x, @w, @side, @y, $y0, $y1);"
     layer.add(text, weights, needs=("direct",), scratch=plan.scratch * 4)
+
+
+def winograd(layer: Layer, tile: int) -> None:
+    """A 3x3 convolution by F(4x4, 3x3) or F(2x2, 3x3); the weights are transformed when a model is created."""
+    net, inputs, outputs = layer.net, layer.inputs, layer.outputs
+    packed = net.packed(layer.node.inputs[1], packing.pack_winograd)
+    nbytes = (tile + 2) ** 2 * inputs * packing.blocks_of(outputs) * BLOCK * 4
+    transformed = net.prepare(
+        packed, nbytes, lambda source, made: f"winograd_weights<{tile}>({inputs}, {outputs}, {source}, {made});"
+    )
+    plan = packing.winograd_plan(tile, inputs, outputs, (layer.rows, layer.columns))
+    text = f"{layer.shape(plan.band, plan.chunk)}\nwinograd<{tile}>(r, s, @x, @w, @side, @y, $y0, $y1);"
+    weights = View(transformed, DType.F32, (nbytes // 4,), (1,))
+    layer.add(text, weights, needs=("winograd",), scratch=plan.scratch * 4, rows_alone=False)
 
 
 def depthwise(node: Node, net: Net) -> None:
