@@ -108,7 +108,7 @@ def _writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="cpp: hide nothing; names and structure of the weights; or encrypt the weights.  "
                           "[default: basic]"),
         click.option("--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-                     help="cpp: the key for --protect strong, 32 bytes or 64 hex digits; without it the code holds one."),
+                     help="cpp: key for --protect strong, 32 bytes or 64 hex digits; without it the code holds one."),
         click.option("--build-seed", metavar="TEXT",
                      help="cpp: what tells this build from others, as a customer's name; for --protect strong."),
     ):  # fmt: skip

@@ -148,7 +148,7 @@ def dense(node: Node, net: Net) -> None:
     op = layer.op
     weight = node.inputs[1].type.static_shape
     algorithm = convolution_algorithm(
-        layer.inputs, layer.outputs, (layer.rows, layer.columns), weight[2:], op.strides, op.dilations
+        layer.inputs, layer.outputs, (layer.rows, layer.columns), _two(weight[2:]), _two(op.strides), _two(op.dilations)
     )
     if algorithm != "direct" and not planar and not net.exact:
         winograd(layer, 4 if algorithm == "winograd4" else 2)
@@ -165,6 +165,11 @@ def dense(node: Node, net: Net) -> None:
     name = "conv2d_planar" if planar else "conv2d"
     text = f"{layer.shape(plan.band, plan.chunk)}\n{name}(r, s, @x, @w, @side, @y, $y0, $y1);"
     layer.add(text, weights, needs=("direct",), scratch=plan.scratch * 4)
+
+
+def _two(sizes: tuple[int, ...]) -> tuple[int, int]:
+    rows, columns = sizes
+    return rows, columns
 
 
 def winograd(layer: Layer, tile: int) -> None:
