@@ -76,7 +76,8 @@ class CppBackend(Backend):
             self.emitter(node)(node, net)
         except Refused as refused:
             return refusal_problem(refused.code or self.code_form, node, refused.why, refused.hint)
-        net.done.add(node)
+        if node not in net.deferred:
+            net.done.add(node)
         return None
 
 
