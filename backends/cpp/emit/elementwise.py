@@ -16,6 +16,7 @@ from .. import reorder
 from ..backend import cpp
 from ..net import C_TYPES, Net, to_blocks
 from ..view import BLOCK, View, row_major
+from . import scale
 from .formulas import NEEDS_VECTOR, SCALAR, VECTOR, arithmetic_type
 
 MAX_NODES, MAX_LEAVES = 16, 12
@@ -94,6 +95,9 @@ def quantize(node: Node, net: Net) -> None:
 
 def compute(node: Node, net: Net) -> None:
     """Leave the node to its reader, or compute it with all nodes that were left to it."""
+    if scale.is_left_to_reader(node, net):
+        net.deferred.add(node)
+        return
     group = net.groups.get(node) or _own_group(node)
     reader = _only_reader(node, net)
     if reader is not None and _can_join(node, reader, group, net):
