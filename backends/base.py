@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mconv.ir import Graph, Node, Op, Value
+from mconv.ir import Graph, Node, Op, Symbol, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.record import NOTHING, Record
 from mconv.ir.types import Array
@@ -106,6 +106,8 @@ class Backend:
     """Names of the options of ``Writing`` that the target takes."""
     batchless: ClassVar[bool] = False
     """True where the format has no batch axis: a symbolic batch is then set to one."""
+    loops_over_batch: ClassVar[bool] = False
+    """True where a symbolic batch is a loop over samples, which ``loop_over`` allows or refuses."""
     max_rank: ClassVar[int] = 64
     """The largest rank of a tensor inside a net, a leading axis of size one not counted."""
     averages_round_away: ClassVar[bool] = False
@@ -180,6 +182,10 @@ class Backend:
 
     def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph. Raises UnsupportedError with every refusal at once; writes nothing."""
+        raise NotImplementedError(self.name)
+
+    def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
+        """Notes on running a simplified graph sample by sample; UnsupportedError where it mixes the samples."""
         raise NotImplementedError(self.name)
 
     def run(

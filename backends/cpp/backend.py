@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mconv.ir import Graph, Node, Value
+from mconv.ir import Graph, Node, Symbol, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
@@ -18,6 +18,7 @@ from . import memory, project, report, source, stream
 from .blob import Blob
 from .fragments import joined
 from .net import Net
+from .samples import mixing
 
 MAX_RANK = 8
 """Axes that the kernels' loops and the interface's descriptions have room for."""
@@ -30,6 +31,7 @@ class CppBackend(Backend):
     description: ClassVar[str] = "C++17 source without a runtime: a folder with a Makefile, weights and a self-test"
     folder: ClassVar[bool] = True
     takes: ClassVar[frozenset[str]] = frozenset({"exact", "debug_names", "protect", "key", "build_seed"})
+    loops_over_batch: ClassVar[bool] = True
     code_operator: ClassVar[str] = "MC370"
     code_form: ClassVar[str] = "MC371"
 
@@ -45,6 +47,15 @@ class CppBackend(Backend):
         self.check(graph)
         net = self.lower(graph, exact=writing.exact)
         return build(net, project.identifier(name), writing)
+
+    def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
+        """A symbolic batch is a loop, where samples are independent; MC375 where they are not."""
+        reasons = [f"there are several: {', '.join(map(str, batch))}"] if len(batch) > 1 else []
+        why = reasons[0] if reasons else mixing(graph, batch[0])
+        if why is not None:
+            what = f"the batch {batch[0]} cannot be run sample by sample: {why}"
+            raise UnsupportedError(Problem("MC375", what, hint=f"a size for it, as --dim {batch[0]}=1"))
+        return [f"the batch {batch[0]} is a loop over samples: NAME_run takes one, NAME_run_batch any number"]
 
     def lower(self, graph: Graph, *, exact: bool = False) -> Net:
         """The steps of a graph, without places. Raises UnsupportedError."""

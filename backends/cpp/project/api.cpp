@@ -228,6 +228,21 @@ int @NAME@_run(@NAME@_model* m, const void* const* inputs, void* const* outputs)
   return @GUARD@_OK;
 }
 
+int @NAME@_run_batch(@NAME@_model* m, size_t count, const void* const* inputs, void* const* outputs) {
+  if ((INPUTS && !inputs) || (OUTPUTS && !outputs)) return @GUARD@_ERROR_ARGUMENT;
+  const void* in[INPUTS + 1] = {};
+  void* out[OUTPUTS + 1] = {};
+  for (size_t n = 0; n < count; n++) {
+    for (int i = 0; i < INPUTS; i++)
+      in[i] = inputs[i] ? static_cast<const unsigned char*>(inputs[i]) + n * input_types[i].bytes : nullptr;
+    for (int i = 0; i < OUTPUTS; i++)
+      out[i] = outputs[i] ? static_cast<unsigned char*>(outputs[i]) + n * output_types[i].bytes : nullptr;
+    const int error = @NAME@_run(m, in, out);
+    if (error) return error;
+  }
+  return @GUARD@_OK;
+}
+
 int @NAME@_selftest(@NAME@_model* m) {
   if (!m) return @GUARD@_ERROR_ARGUMENT;
   unsigned char* in[INPUTS + 1] = {};

@@ -71,6 +71,8 @@ typedef struct @NAME@_options {
 
 @GUARD@_API int @NAME@_create(@NAME@_model** model, const @NAME@_options* options);
 @GUARD@_API int @NAME@_run(@NAME@_model* model, const void* const* inputs, void* const* outputs);
+/* `count` samples: run on each in turn, inputs and outputs lying one behind the other. */
+@GUARD@_API int @NAME@_run_batch(@NAME@_model* model, size_t count, const void* const* inputs, void* const* outputs);
 @GUARD@_API int @NAME@_selftest(@NAME@_model* model);
 @GUARD@_API void @NAME@_destroy(@NAME@_model* model);
 @GUARD@_API const char* @NAME@_isa(const @NAME@_model* model);
