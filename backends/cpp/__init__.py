@@ -1,0 +1,1 @@
+"""C++ source that computes the network without any runtime."""
