@@ -19,7 +19,7 @@ KERNELS = Path(protect.__file__).with_name("kernels")
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 FLAGS = {"sse2": [], "avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]}
 KEY = bytes.fromhex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f")
-SUNSCREEN = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
+SUNSCREEN = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."  # noqa: E501
 BUILD = protect.Build(bytes(range(32)))
 
 SOURCE = """
