@@ -14,7 +14,7 @@ from .files import write_all
 
 __all__ = ["Artifact", "Backend", "Support", "get", "names", "write_all"]
 
-_MODULES = {"ncnn": ".ncnn", "onnx": ".onnx", "tflite": ".tflite"}
+_MODULES = {"cpp": ".cpp", "ncnn": ".ncnn", "onnx": ".onnx", "tflite": ".tflite"}
 
 
 def names() -> tuple[str, ...]:

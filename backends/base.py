@@ -47,8 +47,9 @@ class Support(Record):
 class Artifact(Record):
     """What an emission yields: the files' contents, and what a person or a checker needs to know about them.
 
-    ``files`` maps the suffix of a file to a function that yields its bytes in chunks; the chunks are views of the
-    model's own arrays wherever possible, so that nothing is held twice. ``blobs`` maps names of IR values to the
+    ``files`` maps the suffix of a file (its name, where the target writes a folder) to a function that yields its
+    bytes in chunks; the chunks are views of the model's own arrays wherever possible, so that nothing is held twice.
+    ``blobs`` maps names of IR values to the
     names under which the target's runtime gives them out; ``notes`` are told to the person who converts.
     """
 
@@ -76,6 +77,8 @@ class Backend:
     description: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of the files that are written, in the order in which they are named to a person."""
+    folder: ClassVar[bool] = False
+    """True where the result is a folder: then the keys of an artifact's ``files`` are the names of files in it."""
     batchless: ClassVar[bool] = False
     """True where the format has no batch axis: a symbolic batch is then set to one."""
     max_rank: ClassVar[int] = 64

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -25,21 +25,26 @@ _AT_ONCE = 1 << 24  # bytes handed to the system in one call
 def write_all(
     files: Mapping[Path, Callable[[], Iterable[Chunk]]],
     check: Callable[[Mapping[Path, str]], None] | None = None,
+    folder: Path | None = None,
 ) -> None:
-    """Write each path's chunks, all paths or none.
+    """Write each path's chunks, all paths or none. All are in ``folder`` where that is given; it is made if missing.
 
     ``check`` is called when everything is written and nothing has its name yet; it gets, for each path, one under
     which the bytes can be read. What it raises leaves the paths as they were.
     Raises UsageError: MC120 where a folder is missing or closed, MC121 where the disk refuses to take the bytes.
     """
     pending: list[tuple[_Pending, Path]] = []
+    new = folder is not None and not folder.exists()
     with _sigterm_raises():
         try:
             for path, chunks in files.items():
-                pending.append((_open(path), path))
+                pending.append((_open(folder.parent / path.name if folder is not None and new else path), path))
                 _fill(pending[-1][0], path, chunks)
             if check is not None:
                 check({path: item.readable for item, path in pending})
+            if folder is not None and new:
+                _name_in(folder, pending)
+                return
             for item, path in pending:
                 item.give_name(path)
             for item, path in pending:
@@ -48,6 +53,25 @@ def write_all(
         finally:
             for item, _ in pending:
                 item.close()
+
+
+def _name_in(folder: Path, pending: Sequence[tuple[_Pending, Path]]) -> None:
+    """Give the files their names in a hidden folder, and that its own name when it is complete."""
+    hidden = Path(_hidden(folder))
+    try:
+        hidden.mkdir()
+        for item, path in pending:
+            item.give_name(hidden / path.name)
+            os.replace(item.name, hidden / path.name)
+            item.name = ""
+        os.rename(hidden, folder)
+    except OSError as error:
+        raise UsageError(Problem("MC120", f"cannot write the folder '{folder}': {error.strerror}")) from error
+    finally:
+        if hidden.exists():
+            import shutil
+
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 class _Pending:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 """The default of a field that maps names: empty, and as immutable as the record."""
@@ -60,7 +60,7 @@ class Record:
                 raise TypeError(f"{type(self).__name__} needs attribute '{name}'")
             values[name] = value
 
-    def replace(self, **changes: Any) -> Any:
+    def replace(self, **changes: Any) -> Self:
         """A copy with other attributes."""
         return type(self)(**{**self.__dict__, **changes})
 

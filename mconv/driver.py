@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import backends
-from .backends.base import Backend
+from .backends.base import Artifact, Backend
 from .backends.files import write_all
 from .ir import Graph, MismatchError, Problem, UsageError
 from .passes import pipeline
@@ -20,7 +20,7 @@ from .stages import Options, bind_batch, context_for, is_channels_last, read, re
 def convert(source: Any, options: Options) -> Result:
     """Convert ``source`` (a path or a ModelProto). Raises MconvError; then nothing has been written."""
     backend = backends.get(options.target)
-    paths = _paths(source, options, backend)
+    place = _place(source, options, backend)
     options.progress("reading")
     graph, notes = bind_batch(read(source, options), options, backend)
     notes = [*graph.notes, *notes]
@@ -36,6 +36,7 @@ def convert(source: Any, options: Options) -> Result:
     )
     options.progress("emitting")
     artifact = backend.emit(graph, fp16=options.fp16, name=_stem(source))
+    paths = _paths(place, artifact, backend)
     verification = Verification(None, reason="not asked for")
 
     def check(readable: Mapping[Path, str]) -> None:
@@ -51,6 +52,7 @@ def convert(source: Any, options: Options) -> Result:
     write_all(
         {path: artifact.files[suffix] for suffix, path in paths.items()},
         check=None if options.verify is False else check,
+        folder=place if backend.folder else None,
     )
     return Result(
         source=_name(source),
@@ -86,29 +88,41 @@ def mismatch(verification: Verification) -> MismatchError:
     return MismatchError(Problem("MC400", what, where=where, hint=hint))
 
 
-def _paths(source: Any, options: Options, backend: Backend) -> dict[str, Path]:
+def _place(source: Any, options: Options, backend: Backend) -> Path:
+    """Where the result goes: the files' path without suffix, or the folder."""
     try:
-        return _checked_paths(source, options, backend)
+        return _checked_place(source, options, backend)
     except (OSError, ValueError) as error:  # a name too long, a zero byte, a folder that may not be entered
         raise UsageError(Problem("MC120", f"cannot write '{options.output or _stem(source)}': {error}")) from None
 
 
-def _checked_paths(source: Any, options: Options, backend: Backend) -> dict[str, Path]:
-    stem = options.output if options.output is not None else Path(_stem(source))
-    if str(stem).endswith(("/", "\\")) or stem.is_dir():
-        stem = stem / _stem(source)
+def _checked_place(source: Any, options: Options, backend: Backend) -> Path:
+    place = options.output if options.output is not None else Path(_stem(source))
+    if backend.folder:
+        if place.exists() and not place.is_dir():
+            hint = "the name of a folder with -o"
+            raise UsageError(Problem("MC120", f"cannot write the folder '{place}': a file has its name", hint=hint))
+        return place
+    if str(place).endswith(("/", "\\")) or place.is_dir():
+        place = place / _stem(source)
     for suffix in backend.suffixes:
-        if stem.name.endswith(suffix):
-            stem = stem.with_name(stem.name[: -len(suffix)])
+        if place.name.endswith(suffix):
+            place = place.with_name(place.name[: -len(suffix)])
             break
-    paths = {suffix: stem.with_name(stem.name + suffix) for suffix in backend.suffixes}
+    paths = [place.with_name(place.name + suffix) for suffix in backend.suffixes]
     if isinstance(source, str | Path) and any(
-        p.exists() and p.samefile(source) for p in paths.values() if Path(source).exists()
+        p.exists() and p.samefile(source) for p in paths if Path(source).exists()
     ):
         raise UsageError(
             Problem("MC118", f"the result would overwrite the source '{source}'", hint="another name with -o")
         )
-    return paths
+    return place
+
+
+def _paths(place: Path, artifact: Artifact, backend: Backend) -> dict[str, Path]:
+    if backend.folder:
+        return {name: place / name for name in artifact.files}
+    return {suffix: place.with_name(place.name + suffix) for suffix in backend.suffixes}
 
 
 def _name(source: Any) -> str:

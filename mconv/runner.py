@@ -55,13 +55,15 @@ class Model(Record):
 class Runtime(Record):
     """The package that runs a format, the module whose ``run`` calls it, and the extra that installs it.
 
-    ``threaded``: its ``run`` is told how many threads to use.
+    ``threaded``: its ``run`` is told how many threads to use. ``compiled``: it is no package but a compiler; the
+    module's ``compiler`` names the one that is there, and ``extra`` is the line that installs one.
     """
 
     package: str
     module: str
     extra: str = "verify"
     threaded: bool = False
+    compiled: bool = False
 
 
 RUNTIMES = {
@@ -70,6 +72,7 @@ RUNTIMES = {
     "tflite": Runtime("ai_edge_litert", "mconv.backends.tflite.runtime", threaded=True),
     "caffe": Runtime("cv2", "mconv.frontends.caffe.runtime", "caffe"),
     "tensorflow": Runtime("tensorflow", "mconv.frontends.tensorflow.runtime", "tensorflow"),
+    "cpp": Runtime("g++", "mconv.backends.cpp.runtime", "apt-get install g++ make", threaded=True, compiled=True),
     "keras": Runtime("keras", "mconv.frontends.keras.runtime", "tensorflow"),
 }
 
@@ -78,13 +81,22 @@ def available(format: str) -> bool:
     """True when the runtime of ``format`` is installed."""
     from importlib.util import find_spec
 
-    return format in RUNTIMES and find_spec(RUNTIMES[format].package) is not None
+    if format not in RUNTIMES:
+        return False
+    runtime = RUNTIMES[format]
+    if runtime.compiled:
+        return import_module(runtime.module).compiler() is not None
+    return find_spec(runtime.package) is not None
 
 
 def install(*formats: str) -> str:
     """The line that installs the runtimes of formats."""
-    extras = sorted({RUNTIMES[format].extra for format in formats if format in RUNTIMES} or {"verify"})
-    return f"pip install 'mconv[{','.join(extras)}]'"
+    runtimes = [RUNTIMES[format] for format in formats if format in RUNTIMES]
+    extras = sorted({r.extra for r in runtimes if not r.compiled})
+    lines = [r.extra for r in runtimes if r.compiled]
+    if extras or not lines:
+        lines.append(f"pip install 'mconv[{','.join(extras or ['verify'])}]'")
+    return "; ".join(lines)
 
 
 def require(format: str) -> None:

@@ -154,7 +154,7 @@ class OneHot(Op):
         """The one number, whole."""
         if content.size != 1 or not isinstance(content.reshape(()).item(), int | float):
             return None
-        return self.replace(depth=int(content.reshape(()).item()))  # type: ignore[no-any-return]
+        return self.replace(depth=int(content.reshape(()).item()))
 
     def evaluate(self, indices: Array, depth: Array | None, values: Array) -> Array:
         """By comparing."""

@@ -45,7 +45,7 @@ class _Reduction(Op):
         x = types[0]
         if x is None or content.dtype.kind not in "iuO":
             return None
-        return self.replace(axes=tuple(sorted({int(a) % max(x.rank, 1) for a in content.ravel()})))  # type: ignore[no-any-return]
+        return self.replace(axes=tuple(sorted({int(a) % max(x.rank, 1) for a in content.ravel()})))
 
     def over(self, x: Array, axes: Array | None) -> tuple[int, ...]:
         """The axes to reduce, from the attribute or the operand."""
@@ -286,7 +286,7 @@ class _Cumulative(Unary):
         x = types[0]
         if x is None or content.size != 1 or content.dtype.kind not in "iuO":
             return None
-        return self.replace(axis=int(content.reshape(()).item()) % x.rank)  # type: ignore[no-any-return]
+        return self.replace(axis=int(content.reshape(()).item()) % x.rank)
 
     def run(self, x: Array, axis: Array | None, accumulate: Any, neutral: int) -> Array:
         """numpy's running function with the two options."""

@@ -101,13 +101,13 @@ class Resize(Op):
         x = types[0]
         if not any(isinstance(d, Symbol) for d in items):
             kind: Any = int if name == "sizes" else float
-            return self.replace(**{name: tuple(kind(d) for d in items)})  # type: ignore[no-any-return]
+            return self.replace(**{name: tuple(kind(d) for d in items)})
         if name != "sizes" or x is None or len(items) != len(self.axes):
             return None
         factors = [_ratio(x.shape[a], d) for a, d in zip(self.axes, items, strict=True)]
         if any(f is None for f in factors) or self.keep_aspect != "stretch":
             return None
-        return self.replace(scales=tuple(factors))  # type: ignore[no-any-return]
+        return self.replace(scales=tuple(factors))
 
     def refine(
         self, types: Types, contents: Sequence[Array | None], results: Sequence[TensorType]

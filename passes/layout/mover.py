@@ -239,7 +239,7 @@ class Mover:
 def _turned(op: Any, order: Order) -> Op:
     """A pinned operator on data stored in ``order``."""
     if isinstance(op, PINNED):
-        return cast(Op, op.replace(channels_last=True))
+        return op.replace(channels_last=True)
     if isinstance(op, Quantized):
         axes = (None if op.axes[0] is None else order.index(op.axes[0]), *op.axes[1:])
         axis = None if op.axis is None else order.index(op.axis)

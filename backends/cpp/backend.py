@@ -1,0 +1,223 @@
+"""The backend object that the emitters register with, and the way from a graph to the files of a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mconv.ir import Graph, Node, Value
+from mconv.ir.errors import Problem, UnsupportedError
+from mconv.ir.interpreter import run as interpret
+from mconv.ir.types import Array
+
+from ..base import Artifact, Backend, Chunk, Refused, refusal_problem
+from . import memory, project, report, source
+from .blob import Blob
+from .fragments import joined
+from .net import Net
+
+MAX_RANK = 8
+"""Axes that the kernels' loops and the interface's descriptions have room for."""
+
+
+class CppBackend(Backend):
+    """A folder of C++ source that needs no runtime."""
+
+    name: ClassVar[str] = "cpp"
+    description: ClassVar[str] = "C++17 source without a runtime: a folder with a Makefile, weights and a self-test"
+    folder: ClassVar[bool] = True
+    code_operator: ClassVar[str] = "MC370"
+    code_form: ClassVar[str] = "MC371"
+
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+        """Express the graph as source. Raises UnsupportedError with every refusal.
+
+        MC370 no such operator, MC371 not in this form, MC372 a size known only at run time, MC373 fp16.
+        """
+        if fp16:
+            what = "the cpp target computes in the model's own element types"
+            raise UnsupportedError(Problem("MC373", what, hint="leaving --fp16 out"))
+        _check_static(graph)
+        self.check(graph)
+        net = self.lower(graph)
+        return build(net, project.identifier(name))
+
+    def lower(self, graph: Graph) -> Net:
+        """The steps of a graph, without places. Raises UnsupportedError."""
+        net = Net(graph)
+        problems = [problem for node in graph.nodes if (problem := self._emit_node(node, net)) is not None]
+        if problems:
+            raise UnsupportedError(problems)
+        net.finish()
+        return net
+
+    def run(
+        self,
+        files: Mapping[str, str],
+        feeds: Mapping[str, Array],
+        outputs: Sequence[str],
+        *,
+        threads: int = 1,
+    ) -> dict[str, Array]:
+        """Compile a written folder and run it; see ``runtime.run``."""
+        from .runtime import run
+
+        return run(files, feeds, outputs, threads=threads)
+
+    def _emit_node(self, node: Node, net: Net) -> Problem | None:
+        if node in net.done:
+            return None
+        net.begin(node)
+        try:
+            self.emitter(node)(node, net)
+        except Refused as refused:
+            return refusal_problem(refused.code or self.code_form, node, refused.why, refused.hint)
+        net.done.add(node)
+        return None
+
+
+class Build:
+    """What is written for a net: the plan of its memory, its blob, and the text of each file."""
+
+    def __init__(self, net: Net, name: str, *, debug_names: bool = False) -> None:
+        self.net, self.name, self.guard = net, name, name.upper()
+        self.debug_names = debug_names
+        self._goldens = self._add_goldens()
+        self.plan = memory.plan(net.steps)
+        self.blob = Blob(net.weights)
+        self.prepared = _laid_out(net)
+
+    def files(self) -> dict[str, Callable[[], Iterable[Chunk]]]:
+        """Content by file name."""
+        name, words = self.name, self._words()
+        texts = {
+            f"{name}.h": project.filled("model.h", words),
+            f"{name}.cpp": source.network(self.net, self.plan, name, self.guard, debug_names=self.debug_names),
+            f"{name}_api.cpp": project.filled("api.cpp", words),
+            f"{name}_internal.h": project.filled("internal.h", words),
+            f"{name}_kernels.h": self._kernels(),
+            f"{name}_weights.S": project.filled("weights.S", words),
+            f"{name}_selftest.cpp": project.filled("selftest.cpp", words),
+            f"{name}_example.cpp": project.filled("example.cpp", words),
+            "Makefile": project.filled("Makefile", words),
+            "CMakeLists.txt": project.filled("CMakeLists.txt", words),
+            "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps)),
+            "report.json": json.dumps(report.facts(self.net, self.plan, self.blob.nbytes, self.prepared), indent=1),
+            "memory.svg": report.svg(self.net, self.plan),
+        }
+        files: dict[str, Callable[[], Iterable[Chunk]]] = {
+            file: (lambda text=text: (text.encode(),))  # type: ignore[misc]
+            for file, text in texts.items()
+        }
+        files[f"{name}_weights.bin"] = self.blob.chunks
+        return files
+
+    def _kernels(self) -> str:
+        guard = f"{self.guard}_KERNELS_H"
+        text = joined([*self.net.fragments, "run", "parallel"])
+        head = "// The kernels that this model uses, for any instruction set. Each part says first what it holds."
+        return f"{head}\n#ifndef {guard}\n#define {guard}\n\n{text}\n#endif\n"
+
+    def _words(self) -> dict[str, object]:
+        graph = self.net.graph
+        scratch = max((s.scratch for s in self.net.steps), default=0)
+        goldens = "".join(
+            project.golden_initializer(views, count) for views, count in self._goldens[1]
+        )  # fmt: skip
+        strip = "" if self.debug_names else "\t$(STRIP) --strip-unneeded $@\n"
+        return {
+            "NAME": self.name,
+            "GUARD": self.guard,
+            "SIGNATURE": project.signature(graph, debug_names=self.debug_names),
+            "POOL": joined(["pool"]),
+            "ARENA": max(self.plan.nbytes, 64),
+            "SCRATCH": scratch,
+            "PREPARED": self.prepared,
+            "WEIGHTS": self.blob.nbytes,
+            "INPUTS": len(graph.inputs),
+            "OUTPUTS": len(graph.outputs),
+            "INPUT_TYPES": "".join(project.tensor_initializer(v.type) for v in graph.inputs),
+            "OUTPUT_TYPES": "".join(project.tensor_initializer(v.type) for v in graph.outputs),
+            "GOLDENS": goldens,
+            "GOLDEN_RANGE": self._goldens[0],
+            "TOLERANCE": project.TOLERANCE,
+            "OPEN": "",
+            "WIPE": "",
+            "TEST_KEY": "",
+            "SET_KEY": "",
+            "STRIP_LINE": strip,
+            "SHARED_FLAGS": "" if self.debug_names else " -s",
+        }
+
+    def _add_goldens(self) -> tuple[int, list[tuple[list[Any], int]]]:
+        """The samples of the outputs, in the weights; and the range of the integers fed."""
+        graph = self.net.graph
+        for integers in (2, 1):
+            try:
+                with np.errstate(all="ignore"):
+                    outputs = interpret(graph, project.golden_feeds(graph, integers))
+                break
+            except (IndexError, ValueError):  # integers that are indices may reach beyond their table
+                if integers == 1:
+                    raise
+        found = []
+        for name in graph.output_names:
+            arrays = project.golden_samples(outputs[name])
+            found.append(([self.net.constant(a) for a in arrays], len(arrays[0])))
+        return integers, found
+
+
+def build(net: Net, name: str, *, debug_names: bool = False) -> Artifact:
+    """The artifact of a lowered net."""
+    made = Build(net, name, debug_names=debug_names)
+    graph = net.graph
+    return Artifact(
+        files=made.files(),
+        inputs=tuple(v.name for v in graph.inputs),
+        outputs=graph.output_names,
+        notes=tuple(net.notes),
+    )
+
+
+def _laid_out(net: Net) -> int:
+    """Give the prepared weights their places; the bytes they take."""
+    size = 0
+    for item in net.prepared:
+        item.buffer.offset = size
+        size += item.buffer.nbytes
+    return size
+
+
+def _check_static(graph: Graph) -> None:
+    ends: list[Value] = [*graph.inputs, *graph.outputs]
+    problems = [
+        Problem(
+            "MC372",
+            f"%{v.name} is {v.type}, and the code is written for sizes known beforehand",
+            hint="sizes with --dim NAME=SIZE or --input-shape NAME:SIZES",
+        )
+        for v in dict.fromkeys(ends)
+        if not v.type.is_static
+    ]
+    if problems:
+        raise UnsupportedError(problems)
+
+
+def static(node: Node) -> bool | str:
+    """all sizes are known at conversion time"""
+    loose = [v for v in (*node.inputs, *node.results) if not v.type.is_static]
+    return f"%{loose[0].name} is {loose[0].type}, whose size only running tells" if loose else True
+
+
+def few_axes(node: Node) -> bool | str:
+    """tensors have at most eight axes"""
+    deep = [v for v in (*node.inputs, *node.results) if v.type.rank > MAX_RANK]
+    return f"%{deep[0].name} has {deep[0].type.rank} axes" if deep else True
+
+
+cpp = CppBackend()
+"""The backend object that the emitters register with."""
+cpp.always(static, few_axes)

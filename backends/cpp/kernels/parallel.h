@@ -1,0 +1,19 @@
+// Loops whose items are independent.
+// needs: vec run
+//
+//   parallel(r, items, f)    f(item, worker) once for every item of [0, items); a plain loop with one thread
+namespace {
+
+template <class F>
+MC_INLINE void parallel(Run& r, int items, const F& f) {
+  if (r.threads == 1 || items == 1) {
+    for (int i = 0; i < items; i++) f(i, 0);
+  } else {
+    struct Call {
+      static void one(void* ctx, int item, int worker) { (*(const F*)ctx)(item, worker); }
+    };
+    r.dispatch(r.pool, items, Call::one, (void*)&f);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,157 @@
+"""The arena: which buffers live when, and an offset for each so that those that live at once do not overlap.
+
+Placing intervals of given sizes in the least memory is NP-hard (dynamic storage allocation); buffers are placed one
+by one at the lowest offset that is free while they live, in several orders, and the best result is kept. When it is
+not at the lower bound, orders near the best are tried: a buffer that ends highest is moved forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from mconv.ir.record import Record
+
+from .net import Step
+from .view import ALIGNMENT, Buffer
+
+ROUNDS = 300
+"""Orders that are tried beyond the first ones."""
+
+
+class Interval(Record):
+    """A buffer (None: the scratch of a step) and the steps from the first to the last that touch it."""
+
+    buffer: Buffer | None
+    first: int
+    last: int
+    nbytes: int
+
+
+class Plan(Record):
+    """An arena: its size, and what that can be compared with, all in bytes.
+
+    ``bound`` is the largest sum of what lives at once, below which no plan can be; ``unshared`` the sum of all buffers.
+    """
+
+    nbytes: int
+    bound: int
+    unshared: int
+    intervals: tuple[Interval, ...]
+    offsets: tuple[int, ...]
+    scratch: dict[int, int]
+    """Offset of each step's scratch, by the step's number."""
+
+
+def plan(steps: Sequence[Step], kept: Iterable[Buffer] = ()) -> Plan:
+    """Give every buffer of the arena its offset. ``kept`` live from the first step to the last."""
+    intervals = lifetimes(steps, set(kept))
+    sizes = [i.nbytes for i in intervals]
+    bound = largest_live(intervals, len(steps))
+    offsets = _best(intervals, bound)
+    for interval, offset in zip(intervals, offsets, strict=True):
+        if interval.buffer is not None:
+            interval.buffer.offset = offset
+    return Plan(
+        nbytes=max((o + s for o, s in zip(offsets, sizes, strict=True)), default=0),
+        bound=bound,
+        unshared=sum(i.nbytes for i in intervals if i.buffer is not None),
+        intervals=tuple(intervals),
+        offsets=tuple(offsets),
+        scratch={i.first: o for i, o in zip(intervals, offsets, strict=True) if i.buffer is None},
+    )
+
+
+def lifetimes(steps: Sequence[Step], kept: set[Buffer]) -> list[Interval]:
+    """When each buffer of the arena is first and last touched, and each step's scratch."""
+    first: dict[Buffer, int] = {}
+    last: dict[Buffer, int] = {}
+    result = []
+    for number, step in enumerate(steps):
+        for buffer in (*step.reads, *step.writes):
+            if buffer.place == "arena":
+                first.setdefault(buffer, number)
+                last[buffer] = number
+        if step.scratch:
+            result.append(Interval(None, number, number, _rounded(step.scratch)))
+    end = max(len(steps) - 1, 0)
+    whole = dict.fromkeys(kept, (0, end))
+    spans = {b: whole.get(b, (first[b], last[b])) for b in first}
+    return [Interval(b, begin, stop, _rounded(b.nbytes)) for b, (begin, stop) in spans.items()] + result
+
+
+def largest_live(intervals: Sequence[Interval], steps: int) -> int:
+    """The largest sum of bytes that live at one step."""
+    change = [0] * (steps + 1)
+    for i in intervals:
+        change[i.first] += i.nbytes
+        change[i.last + 1] -= i.nbytes
+    live = largest = 0
+    for delta in change:
+        live += delta
+        largest = max(largest, live)
+    return largest
+
+
+def _best(intervals: Sequence[Interval], bound: int) -> list[int]:
+    keys: list[Callable[[Interval], tuple[int, ...]]] = [
+        lambda i: (-i.nbytes, i.first),
+        lambda i: (i.first - i.last, -i.nbytes),
+        lambda i: ((i.first - i.last - 1) * i.nbytes, i.first),
+        lambda i: (i.first, -i.nbytes),
+    ]
+    numbers = range(len(intervals))
+    best: list[int] = []
+    best_size, best_order = -1, list(numbers)
+    for key in keys:
+        order = sorted(numbers, key=lambda n: key(intervals[n]))
+        offsets, size = _place(intervals, order)
+        if best_size < 0 or size < best_size:
+            best, best_size, best_order = offsets, size, order
+    for round in range(ROUNDS):
+        if best_size <= bound:
+            break
+        order = _moved(intervals, best, best_order, best_size, round)
+        offsets, size = _place(intervals, order)
+        if size <= best_size:
+            best, best_size, best_order = offsets, size, order
+    return best
+
+
+def _moved(
+    intervals: Sequence[Interval], offsets: Sequence[int], order: Sequence[int], size: int, round: int
+) -> list[int]:
+    """The order with a buffer that ends at the top placed earlier, further forward from round to round."""
+    top = [n for n in order if offsets[n] + intervals[n].nbytes == size]
+    number = top[round % len(top)]
+    place = order.index(number)
+    step = 1 + (round * 7919) % max(place, 1)
+    rest = [n for n in order if n != number]
+    rest.insert(max(place - step, 0), number)
+    return rest
+
+
+def _place(intervals: Sequence[Interval], order: Sequence[int]) -> tuple[list[int], int]:
+    """Offsets when buffers are placed in this order, each at the lowest place that is free; and the arena's size."""
+    offsets = [0] * len(intervals)
+    placed: list[int] = []
+    size = 0
+    for number in order:
+        interval = intervals[number]
+        taken = sorted(
+            (offsets[other], offsets[other] + intervals[other].nbytes)
+            for other in placed
+            if intervals[other].first <= interval.last and interval.first <= intervals[other].last
+        )
+        begin = 0
+        for low, high in taken:
+            if begin + interval.nbytes <= low:
+                break
+            begin = max(begin, high)
+        offsets[number] = begin
+        size = max(size, begin + interval.nbytes)
+        placed.append(number)
+    return offsets, size
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT

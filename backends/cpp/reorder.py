@@ -1,0 +1,61 @@
+"""Steps that bring a value from one form into another, or gather what is cut into blocks anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .view import View
+
+if TYPE_CHECKING:
+    from .net import Net
+
+MAX_AXES = 8
+
+
+def copy(net: Net, source: View, target: View) -> None:
+    """A step that copies ``source`` to ``target``, which have the same shape, in whatever forms they are."""
+    axes = [
+        (size, source.strides[axis], target.strides[axis])
+        for axis, size in enumerate(target.shape)
+        if axis not in (source.block, target.block) and size != 1
+    ]
+    axes = _joined(axes)
+    sizes, froms, tos = ([a[k] for a in axes] for k in range(3))
+    dims = f"{len(axes)}, {_array(sizes)}, {_array(froms)}, {_array(tos)}"
+    pointers = f"{net.ptr(source)}, {net.ptr(target)}"
+    if source.block is None and target.block is None:
+        text = f"copy_strided(r, {pointers}, {dims});"
+    elif source.block == target.block:
+        assert target.block is not None
+        strides = f"{source.block_stride}, {target.block_stride}"
+        text = f"copy_blocks(r, {pointers}, {target.blocks}, {strides}, {dims});"
+    elif source.block is None:
+        assert target.block is not None
+        strides = f"{source.strides[target.block]}, {target.block_stride}"
+        text = f"pack_blocks(r, {pointers}, {target.channels}, {strides}, {dims});"
+    elif target.block is None:
+        strides = f"{source.block_stride}, {target.strides[source.block]}"
+        text = f"unpack_blocks(r, {pointers}, {source.channels}, {strides}, {dims});"
+    else:
+        # both blocked, along different axes: what was one's channels are the other's pixels
+        middle = net.fresh(source.dtype, source.shape)
+        copy(net, source, middle)
+        copy(net, middle, target)
+        return
+    net.step(text, [source], [target], needs=["reorder"], what="reorder")
+
+
+def _joined(axes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Neighbouring axes as one, where both sides continue."""
+    joined: list[tuple[int, int, int]] = []
+    for size, a, b in axes:
+        if joined and joined[-1][1] == size * a and joined[-1][2] == size * b:
+            joined[-1] = (joined[-1][0] * size, a, b)
+        else:
+            joined.append((size, a, b))
+    return joined
+
+
+def _array(numbers: list[int]) -> str:
+    """C++ for a list of axes' numbers (the kernels read as many as there are axes)."""
+    return "Axes{" + ", ".join(map(str, numbers)) + "}"
