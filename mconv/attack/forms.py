@@ -67,17 +67,18 @@ def forms_of(original: Sequence[Array], folded: Sequence[Array]) -> Iterator[For
     read = _floats(original)
     integers = [a for a in original if a.dtype.kind in "iu" and a.nbytes >= 256]
     yield from _windows("as in the original", [*read, *integers], random, reorder=False)
-    yield from _windows("axes in another order", read, random)
-    yield from _windows("BatchNorm folded in", made, random)
-    yield from _windows("as 16-bit floats", [*read, *made], random, narrow=_half)
-    yield from _windows("as bfloat16", [*read, *made], random, narrow=_bfloat)
     yield from _scaled("scaled by unknown factors", read, random)
     yield from _values("as in the original", WORDS, read, random)
+    yield from _windows("axes in another order", read, random)
+    yield from _windows("BatchNorm folded in", made, random)
     yield from _values("BatchNorm folded in", NEARLY, made, random)
-    cores = [a.reshape(-1, 3, 3) for a in (*read, *made) if a.ndim == 4 and a.shape[2:] == _CORE]
-    for tile in (4, 2):
-        transformed = [winograd(_some(random, kernels, 500), tile) for kernels in cores]
-        yield from _values(f"Winograd F({tile}x{tile})", NEARLY, transformed, random)
+    for arrays, also in ((read, ""), (made, "folded, ")):
+        yield from _windows(f"{also}as 16-bit floats", arrays, random, narrow=_half)
+        yield from _windows(f"{also}as bfloat16", arrays, random, narrow=_bfloat)
+        cores = [a.reshape(-1, 3, 3) for a in arrays if a.ndim == 4 and a.shape[2:] == _CORE]
+        for tile in (4, 2):
+            transformed = [winograd(_some(random, kernels, 500), tile) for kernels in cores]
+            yield from _values(f"{also}Winograd F({tile}x{tile})", NEARLY, transformed, random)
 
 
 def _identity(array: Array) -> tuple[Any, ...]:
@@ -207,4 +208,5 @@ _G = {
 def winograd(kernels: Array, tile: int) -> Array:
     """f32[n, tile + 2, tile + 2]: G g G^T of 3x3 kernels (Lavin and Gray, arXiv:1509.09308), points 0, ±1, ±2."""
     matrix = np.array(_G[tile])
-    return (matrix @ kernels.astype(np.float64) @ matrix.T).astype(np.float32)
+    transformed: Array = (matrix @ kernels.astype(np.float64) @ matrix.T).astype(np.float32)
+    return transformed

@@ -70,8 +70,8 @@ def find_windows(data: Bytes, windows: Bytes) -> Mask:
 
 def _joined(first: Keys, second: Keys) -> Keys:
     """One key of two words; that two pairs share one has a chance of 2^-64."""
-    joined: Keys = (first ^ first >> np.uint64(29)) * _MIX + (second ^ second >> np.uint64(31)) * _MIX2
-    return joined
+    left, right = first ^ first >> np.uint64(29), second ^ second >> np.uint64(31)
+    return np.add(left * _MIX, right * _MIX2, dtype=np.uint64)
 
 
 def find_words(data: Bytes, words: np.ndarray[Any, np.dtype[np.uint32]], *, ignored_bits: int = 0) -> Mask:
