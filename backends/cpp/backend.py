@@ -14,7 +14,7 @@ from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
 
 from ..base import Artifact, Backend, Chunk, Refused, refusal_problem
-from . import memory, project, report, source
+from . import memory, project, report, source, stream
 from .blob import Blob
 from .fragments import joined
 from .net import Net
@@ -86,7 +86,10 @@ class Build:
         self.net, self.name, self.guard = net, name, name.upper()
         self.debug_names = debug_names
         self._goldens = self._add_goldens()
-        self.plan = memory.plan(net.steps)
+        self.unshared = sum(b.nbytes for b in net.buffers if b.place == "arena")
+        self.whole_bound = memory.largest_live(memory.lifetimes(net.steps), len(net.steps))
+        self.groups = stream.groups(net.steps)
+        self.plan = memory.plan(net.steps, self.groups)
         self.blob = Blob(net.weights)
         self.prepared = _laid_out(net)
 
@@ -95,7 +98,9 @@ class Build:
         name, words = self.name, self._words()
         texts = {
             f"{name}.h": project.filled("model.h", words),
-            f"{name}.cpp": source.network(self.net, self.plan, name, self.guard, debug_names=self.debug_names),
+            f"{name}.cpp": source.network(
+                self.net, self.plan, self.groups, name, self.guard, debug_names=self.debug_names
+            ),
             f"{name}_api.cpp": project.filled("api.cpp", words),
             f"{name}_internal.h": project.filled("internal.h", words),
             f"{name}_kernels.h": self._kernels(),
@@ -105,7 +110,7 @@ class Build:
             "Makefile": project.filled("Makefile", words),
             "CMakeLists.txt": project.filled("CMakeLists.txt", words),
             "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps)),
-            "report.json": json.dumps(report.facts(self.net, self.plan, self.blob.nbytes, self.prepared), indent=1),
+            "report.json": json.dumps(report.facts(self), indent=1),
             "memory.svg": report.svg(self.net, self.plan),
         }
         files: dict[str, Callable[[], Iterable[Chunk]]] = {

@@ -83,6 +83,25 @@ class View(Record):
             if axis != self.block and size != 1
         )
 
+    def images(self) -> tuple[int, int, int] | None:
+        """(images, elements from one to the next, pixels of each) of a blocked view, the first axis being the batch.
+
+        None where the pixels of an image do not lie one behind the other.
+        """
+        if self.block is None or self.dtype.size != 4:
+            return None
+        first = 0 if has_batch(len(self.shape), self.block) else -1
+        pixels = [
+            (size, stride)
+            for axis, (size, stride) in enumerate(zip(self.shape, self.strides, strict=True))
+            if axis not in (self.block, first) and size != 1
+        ]
+        joined = join(pixels)
+        if len(joined) > 1 or (joined and joined[0][1] != BLOCK):
+            return None
+        batch = (1, 0) if first < 0 or self.shape[first] == 1 else (self.shape[first], self.strides[first])
+        return (*batch, joined[0][0] if joined else 1)
+
     def runs(self, rank: int) -> tuple[tuple[int, int], ...] | None:
         """The axes that are not blocked, joined where they can be into at most ``rank`` of (size, stride), outer first.
 
@@ -116,21 +135,24 @@ def fits_strides(shape: Sequence[int], left: Sequence[int], right: Sequence[int]
 
 
 def blocked_strides(shape: Sequence[int], axis: int) -> tuple[int, ...]:
-    """Strides of a fresh blocked tensor: [axes before the pixels ...].
-
-    Axis 0 is outermost unless it is the blocked one; then come the blocks, then the other axes in order.
-    """
+    """Strides of a fresh blocked tensor: the batch is outermost, then come the blocks, then the other axes in order."""
     strides = [0] * len(shape)
+    batch = has_batch(len(shape), axis)
     inner = BLOCK
     for other in reversed(range(len(shape))):
-        if other not in (axis, 0):
+        if other != axis and not (batch and other == 0):
             strides[other] = inner
             inner *= shape[other]
     strides[axis] = inner
     inner *= -(-shape[axis] // BLOCK)
-    if axis != 0:
+    if batch:
         strides[0] = inner
     return tuple(strides)
+
+
+def has_batch(rank: int, block: int) -> bool:
+    """Whether axis 0 is a batch, outside of the blocks. Of a matrix it is not: its rows are the pixels."""
+    return rank > 2 and block != 0
 
 
 def blocked_elements(shape: Sequence[int], axis: int) -> int:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import elementwise, movement
+from . import conv, elementwise, linear, movement, pool
 
-__all__ = ["elementwise", "movement"]
+__all__ = ["conv", "elementwise", "linear", "movement", "pool"]

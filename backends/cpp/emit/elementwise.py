@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from mconv.ir import Node
-from mconv.ir.ops import Relu
+from mconv.ir.ops import Add
 
 from ..backend import cpp
 from ..net import Net
 from .conditions import f32
+from .epilogue import EPILOGUES
 
 
-@cpp.emits(Relu, where=(f32,))
+@cpp.emits(Add, *EPILOGUES, where=(f32,))
 def relu(node: Node, net: Net) -> None:
     """A first one."""
     x = net.planar(node.inputs[0])

@@ -1,0 +1,174 @@
+"""Convolutions of images in f32 by the fast kernels: pointwise, dense, depthwise."""
+
+from __future__ import annotations
+
+from mconv.ir import DType, Node, Value
+from mconv.ir.ops import Conv
+
+from .. import packing
+from ..backend import cpp
+from ..net import Net
+from ..stream import Rows, Source
+from ..view import View
+from . import epilogue
+from .conditions import constant
+from .epilogue import EPILOGUES, Epilogue
+
+CHANNELS = 1
+"""The axis of the channels."""
+PLANAR_CHANNELS = 4
+"""An image of at most so many channels that lies planar is read as it lies."""
+
+
+def images(node: Node) -> bool | str:
+    """x is an f32 image of two spatial axes, channels first"""
+    x = node.inputs[0].type
+    if x.dtype is not DType.F32 or x.rank != 4:
+        return f"x is {x}"
+    return not getattr(node.op, "channels_last", False)
+
+
+@cpp.emits(Conv, where=(images, constant("w", "b")), activation=EPILOGUES)
+def convolution(node: Node, net: Net) -> None:
+    """The kernel that fits, with what follows fused into it."""
+    assert isinstance(node.op, Conv)
+    op = node.op
+    weight = node.inputs[1].constant
+    outputs, inputs = weight.shape[:2]
+    if op.groups > 1 and op.groups == outputs and inputs == 1:
+        depthwise(node, net)
+    elif op.groups > 1:
+        grouped(node, net)
+    elif weight.shape[2:] == (1, 1) and set(op.strides) == {1} and not any(op.pads):
+        pointwise(node, net)
+    else:
+        dense(node, net)
+
+
+class Layer:
+    """What all kernels for a convolution share: views of operands and result, what follows, the shape struct."""
+
+    def __init__(self, node: Node, net: Net, *, planar: bool = False) -> None:
+        assert isinstance(node.op, Conv)
+        self.node, self.net, self.op = node, net, node.op
+        self.after = epilogue.of(node, net, CHANNELS)
+        self.x = net.planar(node.inputs[0]) if planar else net.blocked(node.inputs[0], CHANNELS)
+        self.bias = bias_of(node.operand("b"), net)
+        self.y = net.result(self.after.value, CHANNELS)
+        self.planar = planar
+        _, self.inputs, self.height, self.width = node.inputs[0].type.static_shape
+        self.images, self.outputs, self.rows, self.columns = node.result.type.static_shape
+
+    def shape(self, band: int = 0, chunk: int = 0) -> str:
+        """C++ for the struct Conv2d."""
+        weight, op = self.node.inputs[1].type.static_shape, self.op
+        xs = self.height * self.width if self.planar else "$xs"
+        return (
+            f"static const Conv2d s{{/*c, k*/ {self.inputs}, {self.outputs}, "
+            f"/*h, w, oh, ow*/ {self.height}, {self.width}, {self.rows}, {self.columns},\n"
+            f"                     /*kh, kw*/ {weight[2]}, {weight[3]}, /*sy, sx*/ {op.strides[0]}, {op.strides[1]}, "
+            f"/*dy, dx*/ {op.dilations[0]}, {op.dilations[1]}, /*py, px*/ {op.pads[0]}, {op.pads[1]},\n"
+            f"                     /*xs, ys*/ {xs}, $ys, /*rings*/ $xring, $yring, "
+            f"/*band, chunk*/ {band}, {chunk}, {self.after.post()}}};"
+        )
+
+    def window(self) -> Rows:
+        """Which rows of x a row of the result needs."""
+        kernel = self.node.inputs[1].type.static_shape[2]
+        span = (kernel - 1) * self.op.dilations[0] + 1
+        source = Source(self.x, self.height, self.op.strides[0], self.op.pads[0], span)
+        return Rows(self.rows, self.y, self.x, () if self.images > 1 else (source,), self.after.residual)
+
+    def add(self, text: str, weights: View, *, needs: tuple[str, ...], scratch: int = 0) -> None:
+        """Add the step: ``text`` with @x, @y, @w and @side is the call for one image."""
+        net = self.net
+        step_x, step_y, step_r = (
+            view.strides[0] if view is not None and self.images > 1 else 0
+            for view in (self.x, self.y, self.after.residual)
+        )
+        pointers = {
+            "@x": net.ptr(self.x) + (f" + n * {step_x}" if step_x else ""),
+            "@y": net.ptr(self.y) + (f" + n * {step_y}" if step_y else ""),
+            "@w": net.ptr(weights),
+            "@side": f"Side{self.after.side(net, self.bias, step_r)}",
+        }
+        lines = text.splitlines()
+        call = lines[-1]
+        for name, pointer in pointers.items():
+            call = call.replace(name, pointer)
+        if self.images > 1:
+            call = f"for (int64_t n = 0; n < {self.images}; n++) {call}"
+        reads = [self.x, weights, *self.after.reads, *([self.bias] if self.bias is not None else [])]
+        net.step(
+            "\n".join([*lines[:-1], call]),
+            reads,
+            [self.y],
+            needs=needs,
+            scratch=scratch,
+            covers=self.after.covers,
+            stream=self.window(),
+        )
+
+
+def bias_of(value: Value | None, net: Net) -> View | None:
+    """The bias in the kernels' order, the last block filled up."""
+    return None if value is None else net.constant(packing.pack_vector(value.constant).reshape(-1))
+
+
+def pointwise(node: Node, net: Net) -> None:
+    """A 1x1 convolution: one product of matrices."""
+    layer = Layer(node, net)
+    weights = net.packed(node.inputs[1], packing.pack_pointwise)
+    pixels = layer.height * layer.width
+    block = packing.gemm_block(layer.inputs, layer.outputs, pixels)
+    text = (
+        f"{pointwise_shape(layer.inputs, layer.outputs, layer.width, block, layer.after)}\n"
+        "pointwise(r, s, @x, @w, @side, @y, $y0, $y1);"
+    )
+    layer.add(text, weights, needs=("gemm",))
+
+
+def pointwise_shape(inputs: int, outputs: int, width: int, block: int, after: Epilogue, scale: int = 0) -> str:
+    """C++ for the struct Pointwise."""
+    return (
+        f"static const Pointwise s{{/*c, k, w*/ {inputs}, {outputs}, {width}, /*xs, ys*/ $xs, $ys, "
+        f"/*rings*/ $xring, $yring,\n"
+        f"                         /*block*/ {block}, /*scale*/ {scale}, {after.post()}}};"
+    )
+
+
+def dense(node: Node, net: Net) -> None:
+    """A convolution of any window; the first of a network reads the planar input as it lies."""
+    x = node.inputs[0]
+    planar = x.type.static_shape[1] <= PLANAR_CHANNELS and any(v.is_dense for v in net.views(x))
+    layer = Layer(node, net, planar=planar)
+    op = layer.op
+    weight = node.inputs[1].type.static_shape
+    plan = packing.conv2d_plan(
+        layer.inputs,
+        (layer.rows, layer.columns),
+        (weight[2], weight[3]),
+        (op.strides[0], op.strides[1]),
+        (op.dilations[0], op.dilations[1]),
+        planar,
+    )
+    weights = net.packed(node.inputs[1], packing.pack_planar if planar else packing.pack_dense)
+    name = "conv2d_planar" if planar else "conv2d"
+    text = f"{layer.shape(plan.band, plan.chunk)}\n{name}(r, s, @x, @w, @side, @y, $y0, $y1);"
+    layer.add(text, weights, needs=("direct",), scratch=plan.scratch * 4)
+
+
+def depthwise(node: Node, net: Net) -> None:
+    """A filter for each channel."""
+    layer = Layer(node, net)
+    op = layer.op
+    width = node.inputs[1].type.static_shape[3]
+    special = width in (3, 5, 7) and op.strides[1] in (1, 2) and op.dilations[1] == 1 and op.pads[1] < width
+    name = f"depthwise<{width}, {op.strides[1]}>" if special else "depthwise_any"
+    weights = net.packed(node.inputs[1], packing.pack_depthwise)
+    layer.add(f"{layer.shape()}\n{name}(r, s, @x, @w, @side, @y, $y0, $y1);", weights, needs=("depthwise",))
+
+
+def grouped(node: Node, net: Net) -> None:
+    """Groups wider than one channel."""
+    raise NotImplementedError
