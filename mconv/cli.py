@@ -1,4 +1,4 @@
-"""The command: ``mconv MODEL --target T``, ``mconv inspect``, ``mconv ops``, ``mconv verify``."""
+"""The command: ``mconv MODEL --target T``, ``mconv inspect``, ``ops``, ``verify``, ``attack``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import click
 
 from . import __version__
 from .faults import reported
-from .ir.errors import MconvError, Problem, UsageError
+from .ir.errors import CheckError, MconvError, Problem, UsageError
 
 if TYPE_CHECKING:
     from .backends.base import Writing
@@ -48,6 +48,7 @@ def cli() -> None:
     mconv inspect model.onnx                 what is in a model, and what it costs
     mconv ops --target ncnn                  what a target can express
     mconv verify model.onnx model.param      compare two models on the same inputs
+    mconv attack libnet.so --original M      what a file gives away of a model
 
     A first word that is no command is a model to convert: see 'mconv convert --help' for the options.
 
@@ -266,6 +267,58 @@ def verify(reference: Path, candidate: Path, data: Path | None, as_json: bool, *
         tables.show_verification(found)
     if not found.passed:
         raise mismatch(found)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--original",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="The model it was made from: its names and weights are looked for.",
+)
+@click.option(
+    "--trace",
+    "maps",
+    type=click.Path(path_type=Path),
+    metavar="MAP.json",
+    multiple=True,
+    help="Is FILE a copy of this build? May be repeated; exit status 0 where one is recognised.",
+)
+@click.option(
+    "--max-score",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    help="Exit status 1 where the score is above.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def attack(file: Path, original: Path | None, maps: tuple[Path, ...], max_score: int, as_json: bool) -> None:
+    """Measure what FILE (a library, a program, a model of any format) gives away of a model.
+
+    Strings, symbols, and weights: as in the original, reordered, folded, as 16-bit floats, scaled, transformed.
+    The score goes from 0 (nothing found) to 100; docs/protection.md has the formula.
+    """
+    from . import attack as measured
+    from . import tables
+
+    if maps:
+        traces = measured.trace(file, maps)
+        if as_json:
+            _print_json([each.as_dict() | {"recognised": each.recognised} for each in traces])
+        else:
+            tables.show_traces(traces)
+        if not any(each.recognised for each in traces):
+            raise CheckError(Problem("MC421", f"{file} is none of these builds"))
+        return
+    found = measured.attack(file, original)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        tables.show_attack(found)
+    if found.score > max_score:
+        hint = "--protect strong, or a higher --max-score"
+        raise CheckError(Problem("MC420", f"{file} scores {found.score}, more than {max_score}", hint=hint))
 
 
 def _print_json(value: object) -> None:
