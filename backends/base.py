@@ -59,6 +59,8 @@ class Artifact(Record):
     outputs: tuple[str, ...] = ()
     blobs: Mapping[str, str] = NOTHING
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = NOTHING
+    """What the function that runs the files needs to know beside, as JSON can hold it."""
 
     def content(self, suffix: str) -> bytes:
         """All bytes of one file (for tests and small models)."""

@@ -34,7 +34,8 @@ enum {
   @GUARD@_ERROR_MEMORY = 2,   /* memory or threads cannot be had */
   @GUARD@_ERROR_KEY = 3,      /* the weights are encrypted, and there is no key */
   @GUARD@_ERROR_WEIGHTS = 4,  /* the weights are not those of this build, or the key is not theirs */
-  @GUARD@_ERROR_NUMBERS = 5   /* the self-test: the outputs are not what they should be */
+  @GUARD@_ERROR_NUMBERS = 5,  /* the self-test: the outputs are not what they should be */
+  @GUARD@_ERROR_CODE = 6      /* the code is not what was sealed */
 };
 
 /* Element types of tensors. */
