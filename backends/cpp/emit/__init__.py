@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import elementwise, movement
+from . import elementwise, general_norm, general_product, indexing, movement, padding, reduction
 
-__all__ = ["elementwise", "movement"]
+__all__ = ["elementwise", "general_norm", "general_product", "indexing", "movement", "padding", "reduction"]
