@@ -173,9 +173,12 @@ class Net:
             self._constants[key] = View(buffer, DType.of(array.dtype), shape, strides, 0, block), array
         return self._constants[key][0]
 
-    def packed(self, value: Value, pack: Callable[[Array], Array]) -> View:
-        """A constant in a kernel's order (``pack`` gives a flat array), once for each order."""
-        key = ("packed", _content_key(value.constant), pack)
+    def packed(self, value: Value, pack: Callable[[Array], Array], name: str = "") -> View:
+        """A constant in a kernel's order (``pack`` gives a flat array), once for each order.
+
+        ``name`` tells orders apart where ``pack`` is made anew each time.
+        """
+        key = ("packed", _content_key(value.constant), name or pack)
         if key not in self._packed:
             self._packed[key] = self.constant(pack(value.constant).reshape(-1))
         return self._packed[key]

@@ -167,6 +167,11 @@ def pack_lanes(weight: Array) -> Array:
     return pack_image(weight.transpose(0, 2, 1, 3))
 
 
+def pack_groups(weight: Array, groups: int) -> Array:
+    """``[K, CG, kh, kw]`` for ``conv2d_groups``: the weights of ``conv2d``, group after group."""
+    return np.concatenate([pack_dense(part) for part in np.split(weight, groups)])
+
+
 def grouped_plan(
     inputs: int,
     outputs: int,

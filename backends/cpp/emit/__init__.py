@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from . import conv, elementwise, general_norm, general_product, indexing, linear, movement, padding, pool, reduction
+from . import (
+    attention,
+    conv,
+    elementwise,
+    general_norm,
+    general_product,
+    indexing,
+    linear,
+    movement,
+    norm,
+    padding,
+    pool,
+    reduction,
+)
 
 __all__ = [
+    "attention",
     "conv",
     "elementwise",
     "general_norm",
@@ -12,6 +26,7 @@ __all__ = [
     "indexing",
     "linear",
     "movement",
+    "norm",
     "padding",
     "pool",
     "reduction",

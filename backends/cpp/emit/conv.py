@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mconv.ir import DType, Node, Value
-from mconv.ir.ops import Conv
+from mconv.ir.ops import Conv, ConvTranspose
 
 from .. import packing
 from ..backend import cpp
@@ -29,6 +31,14 @@ def images(node: Node) -> bool | str:
     return not getattr(node.op, "channels_last", False)
 
 
+def whole_or_depthwise(node: Node) -> bool | str:
+    """there is one group, or a group a channel"""
+    op, weight = node.op, node.inputs[1].type.static_shape
+    assert isinstance(op, ConvTranspose)
+    whole = op.groups == 1 or (op.groups == weight[0] and weight[1] == 1)
+    return whole or f"{op.groups} groups of {weight[0] // op.groups} channels"
+
+
 @cpp.emits(Conv, where=(images, constant("w", "b")), activation=EPILOGUES)
 def convolution(node: Node, net: Net) -> None:
     """The kernel that fits, with what follows fused into it."""
@@ -50,7 +60,7 @@ class Layer:
     """What all kernels for a convolution share: views of operands and result, what follows, the shape struct."""
 
     def __init__(self, node: Node, net: Net, *, planar: bool = False, x: Value | None = None) -> None:
-        assert isinstance(node.op, Conv)
+        assert isinstance(node.op, Conv | ConvTranspose)
         self.node, self.net, self.op = node, net, node.op
         self.after = epilogue.of(node, net, CHANNELS)
         self.x = net.planar(node.inputs[0]) if planar else net.blocked(x or node.inputs[0], CHANNELS)
@@ -60,12 +70,13 @@ class Layer:
         _, self.inputs, self.height, self.width = node.inputs[0].type.static_shape
         self.images, self.outputs, self.rows, self.columns = node.result.type.static_shape
 
-    def shape(self, band: int = 0, chunk: int = 0) -> str:
+    def shape(self, band: int = 0, chunk: int = 0, channels: tuple[int, int] | None = None) -> str:
         """C++ for the struct Conv2d."""
+        inputs, outputs = channels or (self.inputs, self.outputs)
         weight, op = self.node.inputs[1].type.static_shape, self.op
         xs = self.height * self.width if self.planar else "$xs"
         return (
-            f"static const Conv2d s{{/*c, k*/ {self.inputs}, {self.outputs}, "
+            f"static const Conv2d s{{/*c, k*/ {inputs}, {outputs}, "
             f"/*h, w, oh, ow*/ {self.height}, {self.width}, {self.rows}, {self.columns},\n"
             f"                     /*kh, kw*/ {weight[2]}, {weight[3]}, /*sy, sx*/ {op.strides[0]}, {op.strides[1]}, "
             f"/*dy, dx*/ {op.dilations[0]}, {op.dilations[1]}, /*py, px*/ {op.pads[0]}, {op.pads[1]},\n"
@@ -211,5 +222,48 @@ def depthwise(node: Node, net: Net) -> None:
 
 
 def grouped(node: Node, net: Net) -> None:
-    """Groups wider than one channel."""
-    raise NotImplementedError
+    """Groups wider than one channel: whole blocks, a few lanes of a block each, or any."""
+    layer = Layer(node, net)
+    op, value = layer.op, node.inputs[1]
+    outputs, width, rows, columns = value.type.static_shape
+    groups, each = op.groups, outputs // op.groups
+    kernel, stride, dilation = (rows, columns), _two(op.strides), _two(op.dilations)
+    result = (layer.rows, layer.columns)
+    special = (
+        columns in (3, 5, 7) and stride[1] in (1, 2) and dilation[1] == 1 and max(op.pads[1], op.pads[3]) < columns
+    )
+    if width % BLOCK == 0 and each % BLOCK == 0:
+        plan = packing.conv2d_plan(width, result, kernel, stride, dilation)
+        call = f"conv2d_groups(r, s, {groups}, @x, @w, @side, @y, $y0, $y1);"
+        weights = net.packed(value, partial(packing.pack_groups, groups=groups), name=f"groups {groups}")
+        shape = layer.shape(plan.band, plan.chunk, channels=(width, each))
+        layer.add(f"{shape}\n{call}", weights, needs=("grouped",), scratch=plan.scratch * 4)
+    elif width == each and width in (2, 4, 8) and special:
+        call = f"conv2d_lanes<{width}, {columns}, {stride[1]}>(r, s, @x, @w, @side, @y, $y0, $y1);"
+        layer.add(f"{layer.shape()}\n{call}", net.packed(value, packing.pack_lanes), needs=("grouped",))
+    else:
+        plan = packing.grouped_plan(layer.inputs, outputs, groups, result, kernel, stride, dilation)
+        call = f"conv2d_grouped(r, s, {groups}, @x, @w, @side, @y, $y0, $y1);"
+        weights = net.packed(value, partial(packing.pack_grouped, groups=groups), name=f"grouped {groups}")
+        layer.add(
+            f"{layer.shape(plan.band, plan.chunk)}\n{call}", weights, needs=("grouped",), scratch=plan.scratch * 4
+        )
+
+
+@cpp.emits(ConvTranspose, where=(images, constant("w", "b"), whole_or_depthwise))
+def transposed(node: Node, net: Net) -> None:
+    """A transposed convolution: a dense one for each remainder by the stride."""
+    layer = Layer(node, net)
+    op, value = layer.op, node.inputs[1]
+    stride, dilation = _two(op.strides), _two(op.dilations)
+    if op.groups > 1:
+        call = "depthwise_transposed(r, s, @x, @w, @side, @y, $y0, $y1);"
+        weights, scratch, shape = net.packed(value, packing.pack_depthwise), 0, layer.shape()
+    else:
+        kernel = _two(value.type.static_shape[2:])
+        plan = packing.transposed_plan(layer.inputs, (layer.rows, layer.columns), kernel, stride, dilation)
+        call = "conv2d_transposed(r, s, @x, @w, @side, @y, $y0, $y1);"
+        pack = partial(packing.pack_transposed, stride=stride, dilation=dilation)
+        weights = net.packed(value, pack, name=f"transposed {stride} {dilation}")
+        scratch, shape = plan.scratch * 4, layer.shape(plan.band, plan.chunk)
+    layer.add(f"{shape}\n{call}", weights, needs=("transposed",), scratch=scratch, rows_alone=False)
