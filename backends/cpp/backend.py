@@ -14,7 +14,19 @@ from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
 
-from ..base import PLAIN, Artifact, Backend, Chunk, Condition, Emitter, Refused, Writing, refusal_problem
+from ..base import (
+    PLAIN,
+    Artifact,
+    Backend,
+    Chunk,
+    Condition,
+    Emitter,
+    Refused,
+    Support,
+    Writing,
+    refusal_problem,
+    words,
+)
 from . import memory, project, report, sealing, source, stream
 from .blob import Blob
 from .fragments import joined
@@ -53,10 +65,29 @@ class CppBackend(Backend):
 
     def emitter(self, node: Node) -> Emitter:
         """The fastest emitter that takes the node."""
+        return self._fast_emitter(node) or super().emitter(node)
+
+    def refusal(self, node: Node) -> str | None:
+        """Why no emitter takes the node; None where one does."""
+        why = super().refusal(node)
+        if why is None or type(node.op) not in self._faster or static(node) is not True or few_axes(node) is not True:
+            return why
+        return None if self._fast_emitter(node) is not None else why
+
+    def table(self) -> list[Support]:
+        """The support table; operators that only have fast forms are listed with the conditions of those."""
+        lines = super().table()
+        known = {line.op for line in lines}
+        for op, forms in self._faster.items():
+            if op not in known:
+                lines.append(Support(op, tuple(words(c) for conditions, _ in forms for c in conditions)))
+        return sorted(lines, key=lambda line: line.op.__name__)
+
+    def _fast_emitter(self, node: Node) -> Emitter | None:
         for conditions, emit in self._faster.get(type(node.op), ()):
             if all(condition(node) is True for condition in conditions):
                 return emit
-        return super().emitter(node)
+        return None
 
     def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as source. Raises UnsupportedError with every refusal.

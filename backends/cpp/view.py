@@ -84,23 +84,23 @@ class View(Record):
         )
 
     def images(self) -> tuple[int, int, int] | None:
-        """(images, elements from one to the next, pixels of each) of a blocked view, the first axis being the batch.
+        """(images, elements from one to the next, pixels of each) of a blocked view; the first axis may be the batch.
 
         None where the pixels of an image do not lie one behind the other.
         """
         if self.block is None or self.dtype.size != 4:
             return None
-        first = 0 if has_batch(len(self.shape), self.block) else -1
-        pixels = [
-            (size, stride)
-            for axis, (size, stride) in enumerate(zip(self.shape, self.strides, strict=True))
-            if axis not in (self.block, first) and size != 1
-        ]
-        joined = join(pixels)
-        if len(joined) > 1 or (joined and joined[0][1] != BLOCK):
+        joined = join(self.others())
+        if not joined:
+            return 1, 0, 1
+        if len(joined) == 1 and joined[0][1] == BLOCK:
+            return 1, 0, joined[0][0]
+        if self.block == 0 or self.shape[0] == 1:
             return None
-        batch = (1, 0) if first < 0 or self.shape[first] == 1 else (self.shape[first], self.strides[first])
-        return (*batch, joined[0][0] if joined else 1)
+        pixels = join(self.others()[1:])
+        if len(pixels) > 1 or (pixels and pixels[0][1] != BLOCK):
+            return None
+        return self.shape[0], self.strides[0], pixels[0][0] if pixels else 1
 
     def runs(self, rank: int) -> tuple[tuple[int, int], ...] | None:
         """The axes that are not blocked, joined where they can be into at most ``rank`` of (size, stride), outer first.
@@ -151,8 +151,8 @@ def blocked_strides(shape: Sequence[int], axis: int) -> tuple[int, ...]:
 
 
 def has_batch(rank: int, block: int) -> bool:
-    """Whether axis 0 is a batch, outside of the blocks. Of a matrix it is not: its rows are the pixels."""
-    return rank > 2 and block != 0
+    """Whether axis 0 is a batch, outside of the blocks. Before channels that come last, all axes are pixels."""
+    return 0 < block < rank - 1
 
 
 def blocked_elements(shape: Sequence[int], axis: int) -> int:

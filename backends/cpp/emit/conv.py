@@ -65,7 +65,7 @@ class Layer:
         self.after = epilogue.of(node, net, CHANNELS)
         self.x = net.planar(node.inputs[0]) if planar else net.blocked(x or node.inputs[0], CHANNELS)
         self.bias = bias_of(node.operand("b"), net)
-        self.y = net.result(self.after.value, CHANNELS)
+        self.y = epilogue.result_of(self.after, node, net, CHANNELS)
         self.planar = planar
         _, self.inputs, self.height, self.width = node.inputs[0].type.static_shape
         self.images, self.outputs, self.rows, self.columns = node.result.type.static_shape

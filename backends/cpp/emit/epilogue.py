@@ -16,22 +16,30 @@ from mconv.ir.ops import (
     Mish,
     PRelu,
     Relu,
+    Reshape,
     Selu,
     Sigmoid,
     Silu,
     Softplus,
+    Squeeze,
     Tanh,
+    Transpose,
+    Unsqueeze,
 )
 from mconv.ir.record import Record
 
 from .. import packing
 from ..net import Net
-from ..view import View
+from ..view import View, reshaped, transposed
 
 EPILOGUES: tuple[type[Op], ...] = (
     Clip, Elu, Gelu, HardSigmoid, HardSwish, LeakyRelu, Mish, Relu, Selu, Sigmoid, Silu, Softplus, Tanh,
 )  # fmt: skip
 """Activations that the kernels' epilogues know (PRelu too, whose slopes are an operand)."""
+
+
+RENAMING = (Reshape, Squeeze, Transpose, Unsqueeze)
+"""What may stand between a product and the residual that is added: it only renames axes."""
 
 
 class Activation(Record):
@@ -74,6 +82,8 @@ class Epilogue(Record):
     residual: View | None = None
     after: bool = False
     """The residual is added after the activation."""
+    renamed: tuple[Node, ...] = ()
+    """Reshapes and transposes between the product and the residual; the result lies as the product makes it."""
     slope: View | None = None
 
     @property
@@ -118,6 +128,33 @@ def of(node: Node, net: Net, axis: int) -> Epilogue:
     return found
 
 
+def result_of(found: Epilogue, node: Node, net: Net, axis: int) -> View:
+    """Memory for what the product and all that is fused behind it make, in the product's own shape."""
+    if not found.renamed:
+        return net.result(found.value, axis)
+    type = node.result.type
+    view = net.fresh(type.dtype, type.static_shape, axis)
+    there = view
+    for step in found.renamed:
+        moved = _through(there, step, step.result.type.static_shape)
+        assert moved is not None
+        there = moved
+    net.give(found.value, there)
+    return view
+
+
+def _through(view: View, node: Node, shape: tuple[int, ...]) -> View | None:
+    """The view after a node that only renames axes."""
+    return transposed(view, node.op.perm) if isinstance(node.op, Transpose) else reshaped(view, shape)
+
+
+def _back(view: View, node: Node) -> View | None:
+    """The view before a node that only renames axes."""
+    if isinstance(node.op, Transpose):
+        return transposed(view, [node.op.perm.index(axis) for axis in range(len(node.op.perm))])
+    return reshaped(view, node.inputs[0].type.static_shape)
+
+
 def activation_of(op: Op, net: Net) -> Activation:
     """The activation as the kernels take it; its code becomes part of the header."""
     found = _KINDS[type(op)](op)
@@ -127,7 +164,7 @@ def activation_of(op: Op, net: Net) -> Activation:
 
 
 def _with_activation(found: Epilogue, reader: Node, net: Net, axis: int) -> Epilogue | None:
-    if found.activation != NO_ACTIVATION or found.after:
+    if found.activation != NO_ACTIVATION or found.after or found.renamed:
         return None
     covers = (*found.covers, reader)
     if isinstance(reader.op, EPILOGUES):
@@ -155,14 +192,43 @@ def _slope(reader: Node, value: Value, net: Net, axis: int) -> View | None:
 
 
 def _with_residual(found: Epilogue, reader: Node, net: Net, axis: int) -> Epilogue | None:
-    if not isinstance(reader.op, Add) or found.residual is not None:
+    if found.residual is not None:
         return None
-    other = reader.inputs[1] if reader.inputs[0] is found.value else reader.inputs[0]
-    if other is found.value or other.type != found.value.type or not net.has(other) or other.is_constant:
+    renamed: list[Node] = []
+    value = found.value
+    while isinstance(reader.op, RENAMING):
+        renamed.append(reader)
+        value = reader.result
+        following = net.sole_reader(value)
+        if following is None:
+            return None
+        reader = following
+    if not isinstance(reader.op, Add):
         return None
-    view = net.blocked(other, axis)
+    other = reader.inputs[1] if reader.inputs[0] is value else reader.inputs[0]
+    if other is value or other.type != value.type or not net.has(other) or other.is_constant:
+        return None
+    view = _residual_view(other, renamed, found.value, net, axis)
+    if view is None:
+        return None
     after = found.activation != NO_ACTIVATION
-    return found.replace(value=reader.result, covers=(*found.covers, reader), residual=view, after=after)
+    covers = (*found.covers, *renamed, reader)
+    return found.replace(
+        value=reader.result, covers=covers, residual=view, after=after, renamed=(*found.renamed, *renamed)
+    )
+
+
+def _residual_view(other: Value, renamed: list[Node], product: Value, net: Net, axis: int) -> View | None:
+    """The residual in the product's shape, blocked along ``axis``; None where only a copy could be."""
+    if not renamed:
+        return net.blocked(other, axis)
+    for candidate in net.views(other):
+        view: View | None = candidate
+        for step in reversed(renamed):
+            view = None if view is None else _back(view, step)
+        if view is not None and view.shape == product.type.static_shape and view.block == axis and view.images():
+            return view
+    return None
 
 
 def number(value: float) -> str:

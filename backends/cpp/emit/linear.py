@@ -22,7 +22,7 @@ def linear(node: Node, net: Net) -> None:
     outputs, inputs = node.inputs[1].type.static_shape
     after = epilogue.of(node, net, axis)
     x = net.blocked(value, axis)
-    y = net.result(after.value, axis)
+    y = epilogue.result_of(after, node, net, axis)
     bias = bias_of(node.operand("b"), net)
     weights = net.packed(node.inputs[1], packing.pack_pointwise)
     found = x.images()
