@@ -19,6 +19,7 @@ from .faults import reported
 from .ir.errors import CheckError, MconvError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from .backends.base import Writing
     from .frontends import Reading
     from .ir.types import Shape
 
@@ -100,6 +101,22 @@ def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--exact", is_flag=True, help="cpp: no Winograd transforms, which round a little more."),
+        click.option("--debug-names", is_flag=True, help="cpp: name operators and tensors in the source."),
+        click.option("--protect", type=click.Choice(["none", "basic", "strong"]), default=None,
+                     help="cpp: hide nothing; names and structure of the weights; or encrypt the weights.  "
+                          "[default: basic]"),
+        click.option("--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     help="cpp: key for --protect strong, 32 bytes or 64 hex digits; without it the code holds one."),
+        click.option("--build-seed", metavar="TEXT",
+                     help="cpp: what tells this build from others, as a customer's name; for --protect strong."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE.npz",
@@ -127,6 +144,7 @@ def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--simplify", is_flag=True, help="Run onnx-simplifier on the source first (pip install 'mconv[simplify]')."
 )
 @click.option("--fp16", is_flag=True, help="Store weights as 16-bit floats: half the size.")
+@_writing_options
 @click.option(
     "--verify/--no-verify",
     default=None,
@@ -165,13 +183,14 @@ def convert(
     """  # fmt: skip
     from . import driver, stages
 
-    reading = _reading(options)
+    reading, writing = _reading(options), _writing(options)
     with _progress(quiet) as progress:
         result = driver.convert(
             model,
             stages.Options(
                 **options,
                 reading=reading,
+                writing=writing,
                 data=_read_data(data),
                 trace=(lambda event: click.echo(event)) if trace_passes else None,
                 trace_layout=(lambda line: click.echo(line)) if trace_layout else None,
@@ -314,6 +333,13 @@ def _reading(options: dict[str, Any]) -> Reading:
 
     given = {name: options.pop(name) for name in Reading._fields if name in options}
     return Reading(**{name: value for name, value in given.items() if value is not None})
+
+
+def _writing(options: dict[str, Any]) -> Writing:
+    """The options of writing, taken out of all."""
+    from .backends.base import Writing
+
+    return Writing(**{name: options.pop(name) for name in Writing._fields})
 
 
 def _read_data(path: Path | None) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@
     python -m tests.onnx_node_tests --via ncnn --list      converted and run in ncnn, each case listed
     python -m tests.onnx_node_tests --via onnx             converted to ONNX and run in onnxruntime
     python -m tests.onnx_node_tests --via tflite           converted to TFLite and run in LiteRT
+    python -m tests.onnx_node_tests --via cpp              converted to C++, compiled and run
     python -m tests.onnx_node_tests --via pnnx             as ncnn, with pnnx
 
 A case is out of scope when it is about training, `ai.onnx.ml`, sequences, optionals or strings, random numbers, image
@@ -434,8 +435,27 @@ def run_all(via: str, pattern: str = "") -> list[Outcome]:
     inside = [name for name, reason in reasons.items() if not reason]
     # The interpreter is Python; what runs a converter's own code gets a process for each case.
     here = via == "interpreter"
-    outcomes = [judge(cases[name], via) for name in inside] if here else judge_apart(inside, via)
+    if via == "cpp":
+        outcomes = judge_batched({name: cases[name] for name in inside})
+    else:
+        outcomes = [judge(cases[name], via) for name in inside] if here else judge_apart(inside, via)
     return outcomes + [Outcome(name, "out of scope", reason) for name, reason in reasons.items() if reason]
+
+
+def judge_batched(cases: dict[str, Any], flags: Sequence[str] = ()) -> list[Outcome]:
+    """The outcomes of cases that are compiled together, through the C++ target."""
+    from .onnx_node_tests_cpp import outcomes
+
+    found = outcomes(cases, _batched, flags=flags)
+    return [Outcome(name, *found[name]) for name in cases]
+
+
+def _batched(case: Any, network: Any) -> str:
+    for feeds, expected in data_of(case, [value.name for value in case.model.graph.input]):
+        reason = tflite_difference(case, expected, network.run(list(feeds.values())))
+        if reason:
+            return reason
+    return ""
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
@@ -455,7 +475,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--via", choices=sorted(VIA), default="interpreter")
+    parser.add_argument("--via", choices=sorted([*VIA, "cpp"]), default="interpreter")
     parser.add_argument("--list", action="store_true", help="every case in scope that is not right, with the reason")
     parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name holds this text")
     options = parser.parse_args(arguments)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mconv.ir import Graph, Node, Value
+from mconv.ir import Graph, Node, Symbol, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
 
-from ..base import Artifact, Backend, Chunk, Refused, refusal_problem
-from . import memory, project, report, source, stream
+from ..base import PLAIN, Artifact, Backend, Chunk, Refused, Writing, refusal_problem
+from . import memory, project, report, sealing, source, stream
 from .blob import Blob
 from .fragments import joined
 from .net import Net
+from .samples import mixing
+from .view import View
 
 MAX_RANK = 8
 """Axes that the kernels' loops and the interface's descriptions have room for."""
@@ -29,10 +32,12 @@ class CppBackend(Backend):
     name: ClassVar[str] = "cpp"
     description: ClassVar[str] = "C++17 source without a runtime: a folder with a Makefile, weights and a self-test"
     folder: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset({"exact", "debug_names", "protect", "key", "build_seed"})
+    loops_over_batch: ClassVar[bool] = True
     code_operator: ClassVar[str] = "MC370"
     code_form: ClassVar[str] = "MC371"
 
-    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as source. Raises UnsupportedError with every refusal.
 
         MC370 no such operator, MC371 not in this form, MC372 a size known only at run time, MC373 fp16.
@@ -42,12 +47,21 @@ class CppBackend(Backend):
             raise UnsupportedError(Problem("MC373", what, hint="leaving --fp16 out"))
         _check_static(graph)
         self.check(graph)
-        net = self.lower(graph)
-        return build(net, project.identifier(name))
+        net = self.lower(graph, exact=writing.exact)
+        return build(net, project.identifier(name), writing)
 
-    def lower(self, graph: Graph) -> Net:
+    def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
+        """A symbolic batch is a loop, where samples are independent; MC375 where they are not."""
+        reasons = [f"there are several: {', '.join(map(str, batch))}"] if len(batch) > 1 else []
+        why = reasons[0] if reasons else mixing(graph, batch[0])
+        if why is not None:
+            what = f"the batch {batch[0]} cannot be run sample by sample: {why}"
+            raise UnsupportedError(Problem("MC375", what, hint=f"a size for it, as --dim {batch[0]}=1"))
+        return [f"the batch {batch[0]} is a loop over samples: NAME_run takes one, NAME_run_batch any number"]
+
+    def lower(self, graph: Graph, *, exact: bool = False) -> Net:
         """The steps of a graph, without places. Raises UnsupportedError."""
-        net = Net(graph)
+        net = Net(graph, exact=exact)
         problems = [problem for node in graph.nodes if (problem := self._emit_node(node, net)) is not None]
         if problems:
             raise UnsupportedError(problems)
@@ -75,22 +89,25 @@ class CppBackend(Backend):
             self.emitter(node)(node, net)
         except Refused as refused:
             return refusal_problem(refused.code or self.code_form, node, refused.why, refused.hint)
-        net.done.add(node)
+        if node not in net.deferred:
+            net.done.add(node)
         return None
 
 
 class Build:
     """What is written for a net: the plan of its memory, its blob, and the text of each file."""
 
-    def __init__(self, net: Net, name: str, *, debug_names: bool = False) -> None:
+    def __init__(self, net: Net, name: str, writing: Writing = PLAIN) -> None:
         self.net, self.name, self.guard = net, name, name.upper()
-        self.debug_names = debug_names
+        self.debug_names = writing.debug_names
+        self.level = writing.protect or "basic"
         self._goldens = self._add_goldens()
         self.unshared = sum(b.nbytes for b in net.buffers if b.place == "arena")
         self.whole_bound = memory.largest_live(memory.lifetimes(net.steps), len(net.steps))
         self.groups = stream.groups(net.steps)
         self.plan = memory.plan(net.steps, self.groups)
-        self.blob = Blob(net.weights)
+        self.code_key = self._add_code_key() if self.level == "strong" else None
+        self.blob = Blob(net.weights, writing)
         self.prepared = _laid_out(net)
 
     def files(self) -> dict[str, Callable[[], Iterable[Chunk]]]:
@@ -109,7 +126,7 @@ class Build:
             f"{name}_example.cpp": project.filled("example.cpp", words),
             "Makefile": project.filled("Makefile", words),
             "CMakeLists.txt": project.filled("CMakeLists.txt", words),
-            "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps)),
+            "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps), self.blob),
             "report.json": json.dumps(report.facts(self), indent=1),
             "memory.svg": report.svg(self.net, self.plan),
         }
@@ -119,6 +136,11 @@ class Build:
         }
         files[f"{name}_weights.bin"] = self.blob.chunks
         return files
+
+    @property
+    def is_readable(self) -> bool:
+        """Symbols stay in the libraries."""
+        return self.debug_names or self.level == "none"
 
     def _kernels(self) -> str:
         guard = f"{self.guard}_KERNELS_H"
@@ -132,7 +154,8 @@ class Build:
         goldens = "".join(
             project.golden_initializer(views, count) for views, count in self._goldens[1]
         )  # fmt: skip
-        strip = "" if self.debug_names else "\t$(STRIP) --strip-unneeded $@\n"
+        sealed = sealing.words(self.blob, self.name, self.code_key)
+        sealed["SEAL_LINE"] = str(sealed["SEAL_LINE"]).replace("@NAME@", self.name)
         return {
             "NAME": self.name,
             "GUARD": self.guard,
@@ -149,13 +172,17 @@ class Build:
             "GOLDENS": goldens,
             "GOLDEN_RANGE": self._goldens[0],
             "TOLERANCE": project.TOLERANCE,
-            "OPEN": "",
-            "WIPE": "",
-            "TEST_KEY": "",
-            "SET_KEY": "",
-            "STRIP_LINE": strip,
-            "SHARED_FLAGS": "" if self.debug_names else " -s",
+            **sealed,
+            "STRIP_LINE": "" if self.is_readable else "\t$(STRIP) --strip-unneeded $@\n",
+            "SHARED_FLAGS": "" if self.is_readable else " -s",
         }
+
+    def _add_code_key(self) -> View:
+        """The key of the code's tag, in the weights; it follows from what is in them."""
+        digest = hashlib.blake2b(digest_size=32, person=b"code key")
+        for array in self.net.weights.values():
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        return self.net.constant(np.frombuffer(digest.digest(), np.uint8))
 
     def _add_goldens(self) -> tuple[int, list[tuple[list[Any], int]]]:
         """The samples of the outputs, in the weights; and the range of the integers fed."""
@@ -175,15 +202,18 @@ class Build:
         return integers, found
 
 
-def build(net: Net, name: str, *, debug_names: bool = False) -> Artifact:
+def build(net: Net, name: str, writing: Writing = PLAIN) -> Artifact:
     """The artifact of a lowered net."""
-    made = Build(net, name, debug_names=debug_names)
+    made = Build(net, name, writing)
+    if made.blob.seal is not None and made.blob.seal.embedded:
+        net.notes.append("the key of the weights is in the program: obfuscation, no secret; --key FILE keeps it apart")
     graph = net.graph
     return Artifact(
         files=made.files(),
         inputs=tuple(v.name for v in graph.inputs),
         outputs=graph.output_names,
         notes=tuple(net.notes),
+        settings={} if made.blob.seal is None else {"key": made.blob.seal.key.hex()},
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,10 @@ class Net:
         self.notes: list[str] = []
         self.done: set[Node] = set()
         """Nodes that an earlier node's step has taken over."""
+        self.deferred: set[Node] = set()
+        """Nodes whose only reader will compute them in its own step."""
+        self.groups: dict[Node, Any] = {}
+        """What those amount to together with the reader (``emit.elementwise.Group``)."""
         self._views: dict[Value, list[View]] = {}
         self._buffers: list[Buffer] = []
         self._constants: dict[tuple[object, ...], tuple[View, Array]] = {}

@@ -1,13 +1,14 @@
 """Arrays in the order the kernels read them, and the sizes the kernels are told.
 
 A *block* is 16 channels, a *panel* two blocks of output channels (the last one has one block where their number is
-odd). All results are flat float32 arrays. The kernels never read the lanes beyond an input's channels, so weights carry rows
-of real input channels only; lanes beyond the output channels are zero.
+odd). All results are flat float32 arrays. The kernels never read the lanes beyond an input's channels, so weights
+carry rows of real input channels only; lanes beyond the output channels are zero.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def pack_panels(rows: Array) -> Array:
     wide = padded(np.asarray(rows, np.float32), 1)
     count, outputs = wide.shape
     whole = outputs // PANEL * PANEL
-    body = wide[:, :whole].reshape(count, -1, PANEL).transpose(1, 0, 2)
+    body = wide[:, :whole].reshape(count, whole // PANEL, PANEL).transpose(1, 0, 2)
     return np.concatenate([body.reshape(-1), wide[:, whole:].reshape(-1)])
 
 
@@ -128,3 +129,132 @@ def gemm_block(inputs: int, outputs: int, pixels: int) -> int:
     most = max(2 * 14, L2_FLOATS // 2 // (blocks_of(inputs) * BLOCK))
     parts = max(1, -(-pixels // most))
     return -(-pixels // parts)
+
+
+def winograd_plan(tile: int, inputs: int, outputs: int, result: tuple[int, int]) -> Plan:
+    """Tile rows (``band``) and columns (``chunk``) a block of ``winograd<tile>``.
+
+    What a block keeps in scratch fits beside its part of the images into the second-level cache; large weights, which
+    are read once a block, make blocks of at least two micro-tiles.
+    """
+    points = (tile + 2) ** 2
+    high, wide = -(-result[0] // tile), -(-result[1] // tile)
+    inner = blocks_of(inputs)
+    row = points * wide * BLOCK * (inner + 2)
+    budget = L2_FLOATS * 3 // 8
+    columns = -(-row // budget)
+    if points * inputs * outputs > 2 * L2_FLOATS:
+        columns = min(columns, max(1, wide // 28))
+    chunk = -(-wide // columns)
+    band = 1
+    if columns == 1:
+        band = min(high, max(1, budget // row))
+        if points * inputs * outputs > 4 * L2_FLOATS:
+            band = min(high, max(band, -(-28 // wide)))
+        parts = -(-high // band)
+        band = -(-high // parts)
+    tiles = band * chunk * BLOCK
+    return Plan(band, chunk, points * (tiles * (inner + 2) + 2 * BLOCK))
+
+
+def pack_winograd(weight: Array) -> Array:
+    """``[K, C, 3, 3]`` for ``winograd_weights``: ``[K/32][C][9][2][16]``, not transformed yet."""
+    return pack_pointwise(weight)
+
+
+def pack_lanes(weight: Array) -> Array:
+    """``[C, CG, kh, kw]`` with C outputs for ``conv2d_lanes``: ``[C/16][kh][CG][kw][16]``."""
+    return pack_image(weight.transpose(0, 2, 1, 3))
+
+
+def grouped_plan(
+    inputs: int,
+    outputs: int,
+    groups: int,
+    result: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+) -> Plan:
+    """``band`` and ``chunk`` (channels a step) of ``conv2d_grouped``."""
+    plan = conv2d_plan(inputs, result, kernel, stride, dilation)
+    step = gcd(inputs // groups, BLOCK)
+    width = max(end - first for first, end in _touched(inputs, outputs, groups))
+    table = -(-(width // step) * kernel[0] * kernel[1] * 8 // 64) * BLOCK
+    return Plan(plan.band, step, plan.scratch + table)
+
+
+def pack_grouped(weight: Array, groups: int) -> Array:
+    """``[K, CG, kh, kw]`` for ``conv2d_grouped``: a block of outputs after the other, zeros between the groups."""
+    outputs, width = weight.shape[:2]
+    each = outputs // groups
+    step = gcd(width, BLOCK)
+    taps = np.asarray(weight, np.float32).reshape(outputs, width, -1)
+    parts = []
+    for block, (first, end) in enumerate(_touched(width * groups, outputs, groups)):
+        dense = np.zeros((end - first, taps.shape[2], BLOCK), np.float32)
+        for lane in range(min(BLOCK, outputs - block * BLOCK)):
+            output = block * BLOCK + lane
+            start = output // each * width - first
+            dense[start : start + width, :, lane] = taps[output]
+        parts.append(dense.reshape(-1, step, taps.shape[2], BLOCK).transpose(0, 2, 1, 3).reshape(-1))
+    return np.concatenate(parts)
+
+
+def _touched(inputs: int, outputs: int, groups: int) -> list[tuple[int, int]]:
+    """The input channels of the groups that each block of outputs touches."""
+    each, width = outputs // groups, inputs // groups
+    return [
+        (first // each * width, (min(first + BLOCK, outputs) - 1) // each * width + width)
+        for first in range(0, outputs, BLOCK)
+    ]
+
+
+def pack_transposed(weight: Array, stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> Array:
+    """``[C, K, kh, kw]`` for ``conv2d_transposed``: a dense convolution for each remainder by the stride."""
+    dense = weight.transpose(1, 0, 2, 3)
+    rows, columns = np.arange(weight.shape[2]) * dilation[0], np.arange(weight.shape[3]) * dilation[1]
+    parts = [
+        pack_dense(dense[:, :, rows % stride[0] == y][:, :, :, columns % stride[1] == x])
+        for y in range(stride[0])
+        for x in range(stride[1])
+    ]
+    return np.concatenate(parts)
+
+
+def transposed_plan(
+    inputs: int,
+    result: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
+) -> Plan:
+    """``band`` (result rows) of ``conv2d_transposed``; ``chunk`` is unused."""
+    reach = [(kernel[i] - 1) * dilation[i] // stride[i] + 2 for i in range(2)]
+    columns = (result[1] - 1) // stride[1] + 1 + reach[1]
+    row = blocks_of(inputs) * columns * BLOCK
+
+    def rows(band: int) -> int:
+        return (band - 1) // stride[0] + 1 + reach[0]
+
+    band = result[0]
+    while band > stride[0] and rows(band) * row > L2_FLOATS // 4:
+        band -= stride[0]
+    out = 2 * -(-result[1] // stride[1]) * BLOCK
+    table = -(-kernel[0] * kernel[1] * 8 // 64) * BLOCK
+    return Plan(band, 0, rows(band) * row + out + table)
+
+
+def matmul_scratch(rows: int, inner: int, outputs: int) -> int:
+    """Floats per worker of ``matmul`` (``[m, k] x [k, n]``)."""
+    packed = inner * blocks_of(outputs) * BLOCK
+    return packed + 8 * 14 * BLOCK * (blocks_of(inner) + blocks_of(outputs))
+
+
+def attention_plan(queries: int, keys: int, width: int, value_width: int) -> tuple[int, int]:
+    """``Attention.rows`` and the floats of scratch per worker: a block of scores keeps a quarter of the cache."""
+    lanes = blocks_of(keys) * BLOCK
+    most = max(14, L2_FLOATS // 4 // lanes // 14 * 14)
+    parts = -(-queries // most)
+    rows = -(-queries // parts)
+    return rows, lanes * width + blocks_of(value_width) * BLOCK * keys + rows * lanes

@@ -16,8 +16,10 @@ from .view import ALIGNMENT, BLOCK, Buffer, View
 
 WORTHWHILE = 0.95
 """A group is streamed when it leaves at most so much of the largest live memory."""
-MAX_STEPS = 64
-"""The longest group that is tried."""
+MAX_BEFORE = 12
+"""Steps before the one with the most live memory at which a group may begin."""
+PATIENCE = 8
+"""Longer groups that are tried although they were no better."""
 
 
 class Source(Record):
@@ -82,49 +84,67 @@ class Group(Record):
 
 
 def groups(steps: Sequence[Step]) -> list[Group]:
-    """The groups worth streaming, in order; the rings' buffers are made as small as the rings."""
+    """The groups worth streaming, in order; the rings' buffers are made as small as the rings.
+
+    As long as a group around the step at which most memory lives lowers that, the one that lowers it most is taken.
+    """
     found: list[Group] = []
-    begin = 0
-    while begin < len(steps):
-        if not _can_stream(steps[begin]):
-            begin += 1
-            continue
-        end = begin
-        while end < len(steps) and _can_stream(steps[end]) and end - begin < MAX_STEPS:
-            end += 1
-        group = _best(steps, begin, end)
-        if group is not None:
-            found.append(group)
-            for buffer, rows in group.rings.items():
-                buffer.nbytes = _ring_bytes(_result_in(steps[group.first : group.last], buffer), rows)
-        begin = end
-    return found
+    while True:
+        live = _live(steps, found)
+        peak = max(range(len(steps)), key=live.__getitem__, default=0)
+        group = _best(steps, found, live, peak) if steps else None
+        if group is None:
+            return sorted(found, key=lambda g: g.first)
+        found.append(group)
+        for buffer, nbytes in _sizes(steps, group).items():
+            buffer.nbytes = nbytes
+
+
+def _rows(step: Step) -> Rows:
+    assert step.stream is not None
+    return step.stream
 
 
 def _can_stream(step: Step) -> bool:
-    return step.stream is not None and bool(step.stream.sources)
+    return step.stream is not None and bool(step.stream.sources) and step.stream.rows > 1
 
 
-def _best(steps: Sequence[Step], begin: int, end: int) -> Group | None:
-    """The group from ``begin`` that leaves the least live memory; None where none is worth it."""
-    live = _live(steps, {}, begin, begin)
-    best, least = None, max(live[begin:end]) * WORTHWHILE
-    everywhere = max(live)
-    for last in range(begin + 2, end + 1):
-        rings = _rings(steps, begin, last)
-        if not rings:
-            continue
-        sizes = {b: _ring_bytes(_result_in(steps[begin:last], b), rows) for b, rows in rings[0].items()}
-        after = _live(steps, sizes, begin, last)
-        peak = max(after[begin:end])
-        if peak < least and max(after) <= everywhere:
-            best, least = Group(begin, last, *rings), peak * 0.999
+def _best(steps: Sequence[Step], found: Sequence[Group], live: Sequence[int], peak: int) -> Group | None:
+    """The group with step ``peak`` in it that leaves the least live memory; None where none is worth it."""
+    taken = {number for group in found for number in range(group.first, group.last)}
+    if peak in taken or not _can_stream(steps[peak]):
+        return None
+    begin = end = peak
+    while begin > max(peak - MAX_BEFORE, 0) and begin - 1 not in taken and _can_stream(steps[begin - 1]):
+        begin -= 1
+    while end < len(steps) and end not in taken and _can_stream(steps[end]):
+        end += 1
+    best, least = None, live[peak] * WORTHWHILE
+    for first in range(begin, peak + 1):
+        worse = 0
+        for last in range(max(first + 2, peak + 1), end + 1):
+            rings = _rings(steps, first, last)
+            group = None if rings is None else Group(first, last, *rings)
+            after = least if group is None else max(_live(steps, [*found, group], _sizes(steps, group)))
+            if group is None or after >= least:
+                worse += 1
+                if worse > PATIENCE:
+                    break
+                continue
+            best, least, worse = group, after, 0
     return best
 
 
-def _live(steps: Sequence[Step], sizes: dict[Buffer, int], begin: int, end: int) -> list[int]:
-    """Bytes that live at each step; steps [begin, end) run as one."""
-    place = [n if not begin <= n < end else begin for n in range(len(steps))]
+def _sizes(steps: Sequence[Step], group: Group) -> dict[Buffer, int]:
+    members = steps[group.first : group.last]
+    return {buffer: _ring_bytes(_result_in(members, buffer), rows) for buffer, rows in group.rings.items()}
+
+
+def _live(steps: Sequence[Step], found: Sequence[Group], sizes: Mapping[Buffer, int] | None = None) -> list[int]:
+    """Bytes that live at each step; the steps of a group run as one. ``sizes`` are those of rings not yet made."""
+    place = list(range(len(steps)))
+    for group in found:
+        place[group.first : group.last] = [group.first] * (group.last - group.first)
     first: dict[Buffer, int] = {}
     last: dict[Buffer, int] = {}
     scratch = [0] * (len(steps) + 1)
@@ -136,14 +156,14 @@ def _live(steps: Sequence[Step], sizes: dict[Buffer, int], begin: int, end: int)
         scratch[place[number]] = max(scratch[place[number]], step.scratch)
     change = [0] * (len(steps) + 1)
     for buffer in first:
-        size = sizes.get(buffer, buffer.nbytes)
+        size = buffer.nbytes if sizes is None else sizes.get(buffer, buffer.nbytes)
         change[first[buffer]] += size
         change[last[buffer] + 1] -= size
     result, live = [], 0
     for number in range(len(steps)):
         live += change[number]
         result.append(live + scratch[number])
-    return [result[place[n]] for n in range(len(steps))]
+    return [result[n] for n in place]
 
 
 def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, int], tuple[Call, ...]] | None:
@@ -156,7 +176,7 @@ def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, in
             return None  # two parts of one buffer, as of a concatenation
         makers[step.writes[0]] = number
     for number, step in enumerate(members):
-        told = {source.view.buffer for source in step.stream.reads()}
+        told = {source.view.buffer for source in _rows(step).reads()}
         if any(makers.get(b, number) > number or (b in makers and b not in told) for b in step.reads):
             return None
     ringed = {b for b in makers if b not in outside and b.place == "arena" and _is_whole(members[makers[b]], b)}
@@ -168,11 +188,11 @@ def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, in
 def _simulated(
     members: Sequence[Step], makers: dict[Buffer, int], ringed: set[Buffer]
 ) -> tuple[dict[Buffer, int], tuple[Call, ...]]:
-    rows = [step.stream.rows for step in members]
+    rows = [_rows(step).rows for step in members]
     done = [0] * len(members)
     readers: dict[Buffer, list[tuple[int, Source]]] = {b: [] for b in makers}
     for number, step in enumerate(members):
-        for source in step.stream.reads():
+        for source in _rows(step).reads():
             if source.view.buffer in readers:
                 readers[source.view.buffer].append((number, source))
     rings = dict.fromkeys(ringed, 1)
@@ -183,7 +203,7 @@ def _simulated(
         if row == rows[-1]:
             goal = list(rows)  # also what no later step of the group reads
         for number in reversed(range(len(members))):
-            for source in members[number].stream.reads():
+            for source in _rows(members[number]).reads():
                 maker = makers.get(source.view.buffer)
                 if maker is not None and goal[number] > done[number]:
                     goal[maker] = max(goal[maker], source.needed(done[number], goal[number])[1])
@@ -204,12 +224,12 @@ def _simulated(
 
 def _is_whole(step: Step, buffer: Buffer) -> bool:
     """Whether the step's result is all that lies in the buffer, rows one behind the other in each block."""
-    view = step.stream.result
+    view = _rows(step).result
     return bool(view.buffer is buffer and view.offset == 0 and view.images() is not None and len(view.shape) == 4)
 
 
 def _result_in(members: Iterable[Step], buffer: Buffer) -> View:
-    return next(step.stream.result for step in members if step.writes[0] is buffer)
+    return next(_rows(step).result for step in members if step.writes[0] is buffer)
 
 
 def _ring_bytes(view: View, rows: int) -> int:

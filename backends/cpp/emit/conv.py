@@ -7,10 +7,11 @@ from mconv.ir.ops import Conv
 
 from .. import packing
 from ..backend import cpp
+from ..choose import convolution_algorithm
 from ..net import Net
 from ..stream import Rows, Source
-from ..view import View
-from . import epilogue
+from ..view import BLOCK, View
+from . import epilogue, scale
 from .conditions import constant
 from .epilogue import EPILOGUES, Epilogue
 
@@ -39,7 +40,7 @@ def convolution(node: Node, net: Net) -> None:
         depthwise(node, net)
     elif op.groups > 1:
         grouped(node, net)
-    elif weight.shape[2:] == (1, 1) and set(op.strides) == {1} and not any(op.pads):
+    elif scale.is_pointwise(node):
         pointwise(node, net)
     else:
         dense(node, net)
@@ -48,11 +49,11 @@ def convolution(node: Node, net: Net) -> None:
 class Layer:
     """What all kernels for a convolution share: views of operands and result, what follows, the shape struct."""
 
-    def __init__(self, node: Node, net: Net, *, planar: bool = False) -> None:
+    def __init__(self, node: Node, net: Net, *, planar: bool = False, x: Value | None = None) -> None:
         assert isinstance(node.op, Conv)
         self.node, self.net, self.op = node, net, node.op
         self.after = epilogue.of(node, net, CHANNELS)
-        self.x = net.planar(node.inputs[0]) if planar else net.blocked(node.inputs[0], CHANNELS)
+        self.x = net.planar(node.inputs[0]) if planar else net.blocked(x or node.inputs[0], CHANNELS)
         self.bias = bias_of(node.operand("b"), net)
         self.y = net.result(self.after.value, CHANNELS)
         self.planar = planar
@@ -72,14 +73,24 @@ class Layer:
             f"/*band, chunk*/ {band}, {chunk}, {self.after.post()}}};"
         )
 
-    def window(self) -> Rows:
-        """Which rows of x a row of the result needs."""
+    def window(self, alone: bool) -> Rows:
+        """Which rows of x a row of the result needs; with ``alone`` false it is made with all others only."""
         kernel = self.node.inputs[1].type.static_shape[2]
         span = (kernel - 1) * self.op.dilations[0] + 1
         source = Source(self.x, self.height, self.op.strides[0], self.op.pads[0], span)
-        return Rows(self.rows, self.y, self.x, () if self.images > 1 else (source,), self.after.residual)
+        return Rows(self.rows, self.y, self.x, (source,) if alone and self.images == 1 else (), self.after.residual)
 
-    def add(self, text: str, weights: View, *, needs: tuple[str, ...], scratch: int = 0) -> None:
+    def add(
+        self,
+        text: str,
+        weights: View,
+        *,
+        needs: tuple[str, ...],
+        scratch: int = 0,
+        rows_alone: bool = True,
+        reads: tuple[View, ...] = (),
+        covers: tuple[Node, ...] = (),
+    ) -> None:
         """Add the step: ``text`` with @x, @y, @w and @side is the call for one image."""
         net = self.net
         step_x, step_y, step_r = (
@@ -98,15 +109,15 @@ class Layer:
             call = call.replace(name, pointer)
         if self.images > 1:
             call = f"for (int64_t n = 0; n < {self.images}; n++) {call}"
-        reads = [self.x, weights, *self.after.reads, *([self.bias] if self.bias is not None else [])]
+        read = [self.x, weights, *reads, *self.after.reads, *([self.bias] if self.bias is not None else [])]
         net.step(
             "\n".join([*lines[:-1], call]),
-            reads,
+            read,
             [self.y],
             needs=needs,
             scratch=scratch,
-            covers=self.after.covers,
-            stream=self.window(),
+            covers=(*covers, *self.after.covers),
+            stream=self.window(rows_alone),
         )
 
 
@@ -116,16 +127,21 @@ def bias_of(value: Value | None, net: Net) -> View | None:
 
 
 def pointwise(node: Node, net: Net) -> None:
-    """A 1x1 convolution: one product of matrices."""
-    layer = Layer(node, net)
+    """A 1x1 convolution: one product of matrices. A scale of x's channels that was left to it goes in."""
+    scaled = scale.of(node.inputs[0], net)
+    layer = Layer(node, net, x=scaled.x if scaled else None)
     weights = net.packed(node.inputs[1], packing.pack_pointwise)
     pixels = layer.height * layer.width
     block = packing.gemm_block(layer.inputs, layer.outputs, pixels)
-    text = (
-        f"{pointwise_shape(layer.inputs, layer.outputs, layer.width, block, layer.after)}\n"
-        "pointwise(r, s, @x, @w, @side, @y, $y0, $y1);"
-    )
-    layer.add(text, weights, needs=("gemm",))
+    way = scale.way(layer.outputs, pixels) if scaled else 0
+    shape = pointwise_shape(layer.inputs, layer.outputs, layer.width, block, layer.after, way)
+    if scaled is None:
+        layer.add(f"{shape}\npointwise(r, s, @x, @w, @side, @y, $y0, $y1);", weights, needs=("gemm",))
+        return
+    factors = net.blocked(scaled.scale, CHANNELS)
+    text = f"{shape}\npointwise_scaled(r, s, @x, {net.ptr(factors)}, @w, @side, @y, $y0, $y1);"
+    scratch = scale.scratch(way, layer.inputs, block)
+    layer.add(text, weights, needs=("gemm",), scratch=scratch, reads=(factors,), covers=(scaled.node,))
 
 
 def pointwise_shape(inputs: int, outputs: int, width: int, block: int, after: Epilogue, scale: int = 0) -> str:
@@ -144,6 +160,12 @@ def dense(node: Node, net: Net) -> None:
     layer = Layer(node, net, planar=planar)
     op = layer.op
     weight = node.inputs[1].type.static_shape
+    algorithm = convolution_algorithm(
+        layer.inputs, layer.outputs, (layer.rows, layer.columns), _two(weight[2:]), _two(op.strides), _two(op.dilations)
+    )
+    if algorithm != "direct" and not planar and not net.exact:
+        winograd(layer, 4 if algorithm == "winograd4" else 2)
+        return
     plan = packing.conv2d_plan(
         layer.inputs,
         (layer.rows, layer.columns),
@@ -156,6 +178,25 @@ def dense(node: Node, net: Net) -> None:
     name = "conv2d_planar" if planar else "conv2d"
     text = f"{layer.shape(plan.band, plan.chunk)}\n{name}(r, s, @x, @w, @side, @y, $y0, $y1);"
     layer.add(text, weights, needs=("direct",), scratch=plan.scratch * 4)
+
+
+def _two(sizes: tuple[int, ...]) -> tuple[int, int]:
+    rows, columns = sizes
+    return rows, columns
+
+
+def winograd(layer: Layer, tile: int) -> None:
+    """A 3x3 convolution by F(4x4, 3x3) or F(2x2, 3x3); the weights are transformed when a model is created."""
+    net, inputs, outputs = layer.net, layer.inputs, layer.outputs
+    packed = net.packed(layer.node.inputs[1], packing.pack_winograd)
+    nbytes = (tile + 2) ** 2 * inputs * packing.blocks_of(outputs) * BLOCK * 4
+    transformed = net.prepare(
+        packed, nbytes, lambda source, made: f"winograd_weights<{tile}>({inputs}, {outputs}, {source}, {made});"
+    )
+    plan = packing.winograd_plan(tile, inputs, outputs, (layer.rows, layer.columns))
+    text = f"{layer.shape(plan.band, plan.chunk)}\nwinograd<{tile}>(r, s, @x, @w, @side, @y, $y0, $y1);"
+    weights = View(transformed, DType.F32, (nbytes // 4,), (1,))
+    layer.add(text, weights, needs=("winograd",), scratch=plan.scratch * 4, rows_alone=False)
 
 
 def depthwise(node: Node, net: Net) -> None:

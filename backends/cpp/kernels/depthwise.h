@@ -15,13 +15,15 @@ MC_NOINLINE void depthwise_tile(const float* const* rows, const float* const* wr
   MC_UNROLL for (int m = 0; m < MR; m++) acc[m] = b;
   for (int ky = 0; ky < n; ky++) {
     const float* row = rows[ky] + (ptrdiff_t)ix * 16;
+    MC_HIDE(row);
     vf wv[KW];
     MC_UNROLL for (int i = 0; i < KW; i++) wv[i] = load(wrows[ky] + i * 16);
     MC_UNROLL for (int i = 0; i < (MR - 1) * S + KW; i++) {
       const float* p = row + i * 16;
       if (i < KW - 1) p = ix + i < 0 ? ZEROS : p;
       if (i > (MR - 1) * S) p = ix + i >= w ? ZEROS : p;
-      const vf v = load(p);
+      vf v = load(p);
+      MC_KEEP(v);
       MC_UNROLL for (int k = 0; k < KW; k++)
         if (i >= k && (i - k) % S == 0 && (i - k) / S < MR) acc[(i - k) / S] += v * wv[k];
     }
@@ -40,12 +42,15 @@ struct DepthwiseChoice {
 // The tile that covers a row with the fewest results, of those that fit; the last one may overlap its neighbour.
 template <int KW, int S>
 MC_INLINE DepthwiseChoice depthwise_choice(int ow) {
-#define MC_DW(n) {n, 0, n <= DEPTHWISE_PIXELS ? depthwise_tile<KW, S, n <= DEPTHWISE_PIXELS ? n : 1> : nullptr}
-  static constexpr DepthwiseChoice all[] = {MC_DW(14), MC_DW(10), MC_DW(7), MC_DW(5), MC_DW(4), MC_DW(2), MC_DW(1)};
+  // 16 registers hold the results, a row of the filter, a column and a spare
+  constexpr int most = DEPTHWISE_PIXELS < 14 ? imin(DEPTHWISE_PIXELS, 14 - KW) : DEPTHWISE_PIXELS;
+#define MC_DW(n) {n, 0, n <= most ? depthwise_tile<KW, S, n <= most ? n : 1> : nullptr}
+  static constexpr DepthwiseChoice all[] = {MC_DW(14), MC_DW(10), MC_DW(8), MC_DW(7),
+                                            MC_DW(5),  MC_DW(4),  MC_DW(2), MC_DW(1)};
 #undef MC_DW
   DepthwiseChoice best{0, 0, nullptr};
   for (const DepthwiseChoice& c : all) {
-    if (c.pixels > DEPTHWISE_PIXELS || c.pixels > ow) continue;
+    if (!c.fn || c.pixels > ow) continue;
     const int parts = ceil_div(ow, c.pixels);
     if (!best.fn || parts * (c.pixels + 1) < best.parts * (best.pixels + 1)) best = {c.pixels, parts, c.fn};
   }

@@ -56,7 +56,7 @@ MC_INLINE void map_floats(float* p, int n, const F& f) {
 
 MC_NOINLINE void activate(float* p, int n, const Post& post, const float* slope) {
   const float a = post.a, b = post.b;
-  (void)a, (void)b, (void)slope;
+  (void)p, (void)n, (void)a, (void)b, (void)slope;
   switch (post.act) {
 #ifdef MCONV_ACT_SILU
     case ACT_SILU: map_floats(p, n, [](vf x) { return silu(x); }); break;

@@ -23,6 +23,14 @@
 #define MC_UNROLL _Pragma("GCC unroll 64")
 // The compiler forgets where p points: values read through it are not kept over many steps, which would spill.
 #define MC_HIDE(p) asm("" : "+r"(p))
+// v is a register from here on: it is loaded once, not again by everyone who uses it.
+#if defined(__AVX512F__)
+#define MC_KEEP(v) asm("" : "+v"(v))
+#elif defined(__x86_64__)
+#define MC_KEEP(v) asm("" : "+x"(v))
+#else
+#define MC_KEEP(v) asm("" : "+w"(v))
+#endif
 
 namespace {
 
@@ -36,7 +44,7 @@ typedef float vfu __attribute__((vector_size(MC_VL * 4), aligned(4), may_alias))
 #if MC_VL == 16
 constexpr int TILE_PIXELS = 14, TILE_BLOCKS = 2, DEPTHWISE_PIXELS = 14;
 #elif MC_VL == 8
-constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 7;
+constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 10;
 #elif defined(__aarch64__)
 constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 14;
 #else

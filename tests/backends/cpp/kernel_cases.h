@@ -40,3 +40,67 @@ case 30: {  // an activation over [n][16] channels
   activate(a[5], (int)n.next(), post, a[4]);
   break;
 }
+case 40:
+case 41: {  // a[6] holds the transformed weights
+  const Conv2d s = conv_of(n, floats);
+  const int y0 = (int)n.next(), y1 = (int)n.next();
+  if (kernel == 40) {
+    if (!n.next()) winograd_weights<4>(s.c, s.k, a[1], a[6]);
+    winograd<4>(r, s, a[0], a[6], SIDE, a[5], y0, y1);
+  } else {
+    if (!n.next()) winograd_weights<2>(s.c, s.k, a[1], a[6]);
+    winograd<2>(r, s, a[0], a[6], SIDE, a[5], y0, y1);
+  }
+  break;
+}
+#define LANES(number, cg, kw, sx) CONV_CASE(number, (conv2d_lanes<cg, kw, sx>(r, s, a[0], a[1], SIDE, a[5], y0, y1)))
+LANES(50, 2, 3, 1)
+LANES(51, 4, 3, 1)
+LANES(52, 8, 3, 1)
+LANES(53, 4, 3, 2)
+LANES(54, 8, 5, 2)
+CONV_CASE(55, conv2d_groups(r, s, (int)n.next(), a[0], a[1], SIDE, a[5], y0, y1))
+CONV_CASE(56, conv2d_grouped(r, s, (int)n.next(), a[0], a[1], SIDE, a[5], y0, y1))
+CONV_CASE(60, conv2d_transposed(r, s, a[0], a[1], SIDE, a[5], y0, y1))
+CONV_CASE(61, depthwise_transposed(r, s, a[0], a[1], SIDE, a[5], y0, y1))
+case 70:
+case 71:
+case 72: {
+  const int c = (int)n.next(), groups = (int)n.next(), pixels = (int)n.next();
+  const size_t xs = (size_t)n.next();
+  if (kernel == 70) layer_norm(r, c, pixels, floats[4], xs, xs, a[0], a[1], a[2], a[5]);
+  if (kernel == 71) rms_norm(r, c, pixels, floats[4], xs, xs, a[0], a[1], a[2], a[5]);
+  if (kernel == 72) group_norm(r, c, groups, pixels, floats[4], xs, xs, a[0], a[1], a[2], a[5]);
+  break;
+}
+case 73: {
+  const int c = (int)n.next(), pixels = (int)n.next();
+  const size_t xs = (size_t)n.next();
+  softmax_channels(r, c, pixels, n.next() != 0, xs, xs, a[0], a[5]);
+  break;
+}
+case 74: {
+  const int rows = (int)n.next(), width = (int)n.next();
+  softmax_rows(r, rows, width, n.next() != 0, a[0], a[5]);
+  break;
+}
+case 80: {
+  MatMul s;
+  s.m = (int)n.next(), s.n = (int)n.next(), s.k = (int)n.next(), s.batch = (int)n.next();
+  s.xb = (size_t)n.next(), s.zb = (size_t)n.next(), s.yb = (size_t)n.next();
+  s.xr = (size_t)n.next(), s.zr = (size_t)n.next(), s.yr = (size_t)n.next();
+  s.zt = (int)n.next();
+  s.post = post_of(n, floats);
+  matmul(r, s, a[0], a[1], a[5]);
+  break;
+}
+case 81: {
+  Attention s;
+  s.heads = (int)n.next(), s.share = (int)n.next(), s.tq = (int)n.next(), s.tk = (int)n.next(), s.d = (int)n.next();
+  s.dv = (int)n.next();
+  size_t* fields[] = {&s.qh, &s.kh, &s.vh, &s.yh, &s.qs, &s.ks, &s.vs, &s.ys};
+  for (size_t* field : fields) *field = (size_t)n.next();
+  s.scale = floats[4], s.causal = (int)n.next(), s.mh = (size_t)n.next(), s.rows = (int)n.next();
+  attention(r, s, a[0], a[1], a[2], a[3], a[5]);
+  break;
+}

@@ -316,10 +316,50 @@ def test_activation(isa: str, name: str) -> None:
     assert error.max() < 2e-6, (x[error.argmax()], got[error.argmax()], want[error.argmax()])
 
 
+WINOGRAD = {
+    "even": Shape(32, 64, 16, 20, 3, 3).same(),
+    "odd": Shape(19, 53, 9, 13, 3, 3).same(),
+    "7x7": Shape(40, 64, 7, 7, 3, 3).same(),
+    "1x1": Shape(20, 17, 1, 1, 3, 3).same(),
+    "no pads": Shape(33, 16, 9, 12, 3, 3),
+    "one-sided pads": Shape(16, 32, 9, 12, 3, 3, pads=(0, 1, 2, 0)),
+    "wide": Shape(16, 32, 6, 70, 3, 3).same(),
+}
+
+
+def winograd_arrays(layer: Layer, tile: int) -> list[Floats | None]:
+    s = layer.shape
+    u = np.full((tile + 2) ** 2 * s.c * packing.blocks_of(s.k) * 16, np.nan, np.float32)
+    return [*layer.arrays(dirty(layer.x), packing.pack_winograd(layer.weight), result(s)), u]
+
+
+@pytest.mark.parametrize("band", [0, 1])
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_winograd(isa: str, name: str, tile: int, band: int) -> None:
+    layer = Layer(WINOGRAD[name], SILU_ADD if band else ADD_RELU)
+    s = layer.shape
+    plan = packing.winograd_plan(tile, s.c, s.k, (s.oh, s.ow))
+    if band:
+        plan = replace(plan, band=1, chunk=min(plan.chunk, 3))
+    ints = [*conv_ints(40 if tile == 4 else 41, s, layer.post, plan=plan), 0]
+    layer.check(call(isa, ints, layer.post.floats, winograd_arrays(layer, tile))[5], 4 if tile == 4 else 2)
+
+
+@pytest.mark.parametrize("shape", [WINOGRAD["odd"], Shape(16, 40, 70, 9, 3, 3).same()], ids=["few rows", "many rows"])
+def test_winograd_with_threads(shape: Shape) -> None:
+    layer = Layer(shape, ADD_RELU)
+    plan = replace(packing.winograd_plan(4, shape.c, shape.k, (shape.oh, shape.ow)), band=1)
+    ints = [*conv_ints(40, shape, layer.post, plan=plan, threads=3), 0]
+    got = call("avx2" if cpu_has("avx2") else "sse2", ints, layer.post.floats, winograd_arrays(layer, 4))[5]
+    layer.check(got, 4)
+
+
 RINGED: dict[str, tuple[int, Shape, Callable[[Floats], Floats]]] = {
     "pointwise": (1, Shape(20, 35, 12, 9), packing.pack_pointwise),
     "dense": (2, Shape(20, 35, 12, 9, 3, 3).same(), packing.pack_dense),
     "dense on 7": (2, Shape(20, 35, 12, 7, 3, 3).same(), packing.pack_dense),
+    "winograd": (40, Shape(20, 35, 14, 9, 3, 3).same(), packing.pack_winograd),
     "dense, stride 2": (2, Shape(20, 35, 13, 9, 3, 3, 2, 2).same(), packing.pack_dense),
     "depthwise": (11, Shape(20, 20, 12, 9, 3, 3).same(), packing.pack_depthwise),
     "depthwise, stride 2": (14, Shape(20, 20, 12, 14, 5, 5, 2, 2).same(), packing.pack_depthwise),
@@ -329,8 +369,8 @@ RINGED: dict[str, tuple[int, Shape, Callable[[Floats], Floats]]] = {
 @pytest.mark.parametrize("name", RINGED)
 def test_rows_come_and_go_in_rings(isa: str, name: str) -> None:
     kernel, s, pack = RINGED[name]
-    layer = Layer(s, ADD_RELU, groups=s.c if kernel > 10 else 1)
-    step = 3
+    layer = Layer(s, ADD_RELU, groups=s.c if kernel in range(10, 20) else 1)
+    step = 4 if kernel == 40 else 3
     kept, made = (step - 1) * s.sy + s.kh + 1, 4
     x = dirty(layer.x).reshape(-1, s.h, s.w * 16)
     residual = dirty(layer.residual).reshape(-1, s.oh, s.ow * 16)
@@ -353,14 +393,16 @@ def test_rows_come_and_go_in_rings(isa: str, name: str) -> None:
                 *(*layer.post.ints(made * s.ow * 16, made), first, end),
             ]
         else:
-            ints = conv_ints(kernel, s, layer.post, (first, end), (kept, made))
+            plan = packing.winograd_plan(4, s.c, s.k, (s.oh, s.ow)) if kernel == 40 else None
+            ints = [*conv_ints(kernel, s, layer.post, (first, end), (kept, made), plan), 0]
         arrays = layer.arrays(ring.reshape(-1), pack(layer.weight), y.reshape(-1), side.reshape(-1))
-        got = call(isa, ints, layer.post.floats, arrays)[5]
+        u = np.full(36 * s.c * packing.blocks_of(s.k) * 16, np.nan, np.float32)
+        got = call(isa, ints, layer.post.floats, [*arrays, u])[5]
         assert got is not None
         y = got.reshape(y.shape).copy()
         for row in range(first, end):
             out[:, row] = y[:, row % made]
-    layer.check(out.reshape(-1))
+    layer.check(out.reshape(-1), 4 if kernel == 40 else 1)
 
 
 @pytest.mark.parametrize("name", ["pointwise", "dense", "depthwise"])
