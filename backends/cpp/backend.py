@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mconv.ir import Graph, Node, Symbol, Value
+from mconv.ir import Graph, Node, Op, Symbol, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
 
-from ..base import PLAIN, Artifact, Backend, Chunk, Refused, Writing, refusal_problem
+from ..base import PLAIN, Artifact, Backend, Chunk, Condition, Emitter, Refused, Writing, refusal_problem
 from . import memory, project, report, sealing, source, stream
 from .blob import Blob
 from .fragments import joined
@@ -36,6 +36,27 @@ class CppBackend(Backend):
     loops_over_batch: ClassVar[bool] = True
     code_operator: ClassVar[str] = "MC370"
     code_form: ClassVar[str] = "MC371"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._faster: dict[type[Op], list[tuple[tuple[Condition, ...], Emitter]]] = {}
+
+    def faster(self, *ops: type[Op], where: Sequence[Condition]) -> Callable[[Emitter], Emitter]:
+        """Register an emitter for some forms of operators that ``emits`` has an emitter for; it goes before that."""
+
+        def register(emit: Emitter) -> Emitter:
+            for op in ops:
+                self._faster.setdefault(op, []).append((tuple(where), emit))
+            return emit
+
+        return register
+
+    def emitter(self, node: Node) -> Emitter:
+        """The fastest emitter that takes the node."""
+        for conditions, emit in self._faster.get(type(node.op), ()):
+            if all(condition(node) is True for condition in conditions):
+                return emit
+        return super().emitter(node)
 
     def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as source. Raises UnsupportedError with every refusal.

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from . import conv, elementwise, linear, movement, pool
+from . import conv, elementwise, general_norm, general_product, indexing, linear, movement, padding, pool, reduction
 
-__all__ = ["conv", "elementwise", "linear", "movement", "pool"]
+__all__ = [
+    "conv",
+    "elementwise",
+    "general_norm",
+    "general_product",
+    "indexing",
+    "linear",
+    "movement",
+    "padding",
+    "pool",
+    "reduction",
+]

@@ -12,10 +12,9 @@ from ..stream import Rows
 from . import epilogue
 from .conditions import constant, f32
 from .conv import bias_of, pointwise_shape
-from .epilogue import EPILOGUES
 
 
-@cpp.emits(Linear, where=(f32, constant("w", "b")), activation=EPILOGUES)
+@cpp.faster(Linear, where=(f32, constant("w", "b")))
 def linear(node: Node, net: Net) -> None:
     """A pointwise convolution of tokens."""
     value = node.inputs[0]
