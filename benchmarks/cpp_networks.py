@@ -162,6 +162,7 @@ def compile_ours(model: Path, folder: Path) -> dict[str, Any]:
     return facts | {
         "library": str(source / library),
         "compile_seconds": run.seconds,
+        "compile_cpu_seconds": run.cpu_seconds,
         "compile_mb": run.peak_bytes / 1e6,
         "library_mb": (source / library).stat().st_size / 1e6,
         "arena": memory["bytes"],
@@ -277,11 +278,22 @@ def time_row(name: str, found: dict[str, Any]) -> list[str]:
 def memory_row(name: str, found: dict[str, Any]) -> list[str]:
     """One line of the table of compilation and memory."""
     ours, arenas = found.get(OURS, {}), found.get("arenas", {})
-    digits = {"convert_seconds": 1, "compile_seconds": 1, "compile_mb": 0, "library_mb": 1}
+    digits = {"convert_seconds": 1, "compile_seconds": 1, "compile_cpu_seconds": 1, "compile_mb": 0, "library_mb": 1}
     cells = [name, *(f"{ours[key]:.{n}f}" if key in ours else "" for key, n in digits.items())]
     sizes = [ours.get("arena"), ours.get("bound"), ours.get("bound_whole"), ours.get("unshared")]
     sizes += [arenas.get("onnxruntime"), arenas.get("LiteRT")]
     return [*cells, *("" if size is None else f"{size / 1e6:.2f}" for size in sizes)]
+
+
+def print_failures(name: str, found: dict[str, Any]) -> None:
+    """A line for each engine that did not run the network, or ran it wrong."""
+    if "error" in found:
+        print(f"  {name}: {found['error']}")
+    for engine, facts in found.get("engines", {}).items():
+        if "error" in facts:
+            print(f"  {engine}: {facts['error']}")
+        elif not _right(facts):
+            print(f"  {engine}: wrong, error {facts.get('error_to_onnxruntime')}")
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -355,18 +367,19 @@ def main() -> int:
     options.work.mkdir(parents=True, exist_ok=True)
     record = options.work / f"cpp-{options.isa or 'base'}-{options.threads}.json"
     results: dict[str, Any] = {}
-    if record.exists() and not options.again:
+    if record.exists():
         results = json.loads(record.read_text())
     times = ["network", *(f"{engine} ms" for engine in ENGINES), "best", "ratio", "error"]
-    memory = ["network", "convert s", "compile s", "compiler MB", "library MB", "arena MB", "lower bound",
+    memory = ["network", "convert s", "compile s", "CPU s", "compiler MB", "library MB", "arena MB", "lower bound",
               "bound, nothing streamed", "without reuse", "onnxruntime's", "LiteRT's"]  # fmt: skip
     print("  ".join(times))
     for model in options.models:
         name = model.name.removesuffix(".onnx")
-        if name not in results:
+        if options.again or name not in results:
             results[name] = measure(model.resolve(), options.work, options)
             record.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
         print("  ".join(time_row(name, results[name])), flush=True)
+        print_failures(name, results[name])
     rows = [time_row(name, found) for name, found in results.items()]
     sizes = [memory_row(name, found) for name, found in results.items()]
     lines = [*summary(results), *(f"not held: {text}" for text in broken(results, options.threads))]
