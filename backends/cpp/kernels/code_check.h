@@ -5,8 +5,8 @@
 //   check_code(t, key) 0: the code around `t` is as it was sealed, or was never; 1: it is not
 //   seal_code(t, key, file, n)  writes the tag into the bytes of a program or shared library that has `t`; 0: done
 //
-// What is looked at is every segment that can be executed, as it lies in the file: position-independent code is not
-// changed by loading it. The tag is Poly1305 with a key that is part of the (encrypted) weights.
+// What is looked at is every segment that is not written, as it lies in the file: position-independent code and the
+// constants it reads (shapes, tables, the sealed weights once more) are not changed by loading. The tag is Poly1305 with a key that is part of the (encrypted) weights.
 #if defined(__linux__) && defined(__ELF__)
 #include <elf.h>
 #include <link.h>
@@ -54,7 +54,7 @@ inline int code_visit(struct dl_phdr_info* info, size_t, void* data) {
   if (!here) return 0;
   for (int i = 0; i < info->dlpi_phnum; i++) {
     const ElfW(Phdr)& h = info->dlpi_phdr[i];
-    if (h.p_type == PT_LOAD && (h.p_flags & PF_X))
+    if (h.p_type == PT_LOAD && !(h.p_flags & PF_W))
       code_tag(s->key, s->t->mark, reinterpret_cast<const unsigned char*>(info->dlpi_addr + h.p_vaddr), h.p_filesz,
                reinterpret_cast<const unsigned char*>(s->t), s->chain);
   }
@@ -87,7 +87,7 @@ inline int seal_code(const CodeTag* t, const unsigned char* key, unsigned char* 
     const size_t at = size_t(head.e_phoff) + size_t(i) * sizeof h;
     if (at + sizeof h > n) return 1;
     memcpy(&h, file + at, sizeof h);
-    if (h.p_type != PT_LOAD || !(h.p_flags & PF_X)) continue;
+    if (h.p_type != PT_LOAD || (h.p_flags & PF_W)) continue;
     if (h.p_offset > n || h.p_filesz > n - h.p_offset) return 1;
     code_tag(key, t->mark, file + h.p_offset, h.p_filesz, place, chain);
   }
