@@ -263,3 +263,10 @@ def attention_plan(queries: int, keys: int, width: int, value_width: int) -> tup
     parts = -(-queries // most)
     rows = -(-queries // parts)
     return rows, lanes * width + blocks_of(value_width) * BLOCK * keys + rows * lanes
+
+
+def strassen_plan(inputs: int, pixels: int) -> tuple[int, int]:
+    """``Pointwise.block`` of ``pointwise_strassen`` and the floats of scratch: six sums of quarters beside x."""
+    most = max(4 * 14, L2_FLOATS * 5 // 8 // (inputs * 5 // 2))
+    block = -(-pixels // -(-pixels // most))
+    return block, 6 * (inputs // 2) * -(-block // 2)

@@ -104,3 +104,13 @@ case 81: {
   attention(r, s, a[0], a[1], a[2], a[3], a[5]);
   break;
 }
+case 90: {  // a[6] holds the weights of the seven products
+  Pointwise s;
+  s.c = (int)n.next(), s.k = (int)n.next(), s.w = (int)n.next(), s.xs = (size_t)n.next(), s.ys = (size_t)n.next();
+  s.xring = (int)n.next(), s.yring = (int)n.next(), s.block = (int)n.next(), s.scale = (int)n.next();
+  s.post = post_of(n, floats);
+  const int y0 = (int)n.next(), y1 = (int)n.next();
+  if (!n.next()) strassen_weights(s.c, s.k, a[1], a[6]);
+  pointwise_strassen(r, s, a[0], a[6], SIDE, a[5], y0, y1);
+  break;
+}

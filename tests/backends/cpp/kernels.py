@@ -18,7 +18,19 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parents[2] / "backends" / "cpp" / "kernels"
-FRAGMENTS = ("pool", "gemm", "direct", "depthwise", "pooling", "winograd", "grouped", "transposed", "norm", "attention")
+FRAGMENTS = (
+    "pool",
+    "gemm",
+    "direct",
+    "depthwise",
+    "pooling",
+    "winograd",
+    "grouped",
+    "transposed",
+    "norm",
+    "attention",
+    "strassen",
+)
 FLAGS = {
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
     "avx2": ["-mavx2", "-mfma"],

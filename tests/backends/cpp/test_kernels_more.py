@@ -65,6 +65,35 @@ def test_groups_of_whole_blocks(isa: str, width: tuple[int, int]) -> None:
     layer.check(call(isa, [*conv_ints(55, one, layer.post), 3], layer.post.floats, arrays)[5])
 
 
+STRASSEN = {
+    "even": Shape(64, 64, 4, 14),
+    "odd pixels": Shape(32, 96, 7, 7),
+    "odd panels": Shape(96, 160, 7, 7),
+    "a pixel": Shape(32, 32, 1, 1),
+    "blocks": Shape(64, 64, 33, 11),
+}
+
+
+def strassen_ints(s: Shape, post: Post, block: int = 0, threads: int = 1) -> list[int]:
+    plan = packing.strassen_plan(s.c, s.h * s.w)
+    return [
+        *(90, threads, plan[1], 1, s.c, s.k, s.w, s.h * s.w * 16, s.h * s.w * 16, 0, 0, block or plan[0], 0),
+        *(*post.ints(s.h * s.w * 16), 0, s.h, 0),
+    ]
+
+
+@pytest.mark.parametrize("post", [RELU6, ADD_RELU, SILU_ADD], ids=["relu6", "add, relu", "silu, add"])
+@pytest.mark.parametrize("name", STRASSEN)
+def test_strassen(isa: str, name: str, post: Post) -> None:
+    s = STRASSEN[name]
+    layer = Layer(s, post)
+    u = np.full(7 * s.c * s.k // 4, np.nan, np.float32)
+    arrays = [*layer.arrays(dirty(layer.x), packing.pack_pointwise(layer.weight), result(s)), u]
+    for threads, block in ((1, 0), (1, 51), (2, 0)) if isa == "avx2" else ((1, 0), (1, 51)):
+        ints = strassen_ints(s, post, min(block, s.h * s.w), threads)
+        layer.check(call(isa, ints, post.floats, arrays)[5], 2)
+
+
 # c, k, h, w of the input, kernel, stride, dilation, pads above and left, size of the result
 TRANSPOSED = {
     "2x2 stride 2": ((20, 40, 5, 7), (2, 2), (2, 2), (1, 1), (0, 0), (10, 14)),
