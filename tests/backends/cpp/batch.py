@@ -26,7 +26,17 @@ from mconv.passes.base import Context
 
 GUARD = 4096
 """Bytes behind each piece of memory that a network must leave alone."""
-FLAGS = ("-std=c++17", "-O1", "-ffp-contract=fast", "-fno-math-errno", "-fno-delete-null-pointer-checks", "-fPIC", "-Wall", "-Wextra", "-Werror")
+FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-delete-null-pointer-checks",
+    "-fPIC",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+)
 HEAD = """#include <stddef.h>
 struct batch_frame {
   int threads;
