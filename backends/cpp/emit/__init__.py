@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from . import elementwise, general_norm, general_product, indexing, movement, padding, reduction
+from . import (
+    elementwise,
+    general_norm,
+    general_product,
+    general_windows,
+    indexing,
+    movement,
+    padding,
+    recurrent,
+    reduction,
+    regions,
+    resampling,
+)
 
-__all__ = ["elementwise", "general_norm", "general_product", "indexing", "movement", "padding", "reduction"]
+__all__ = [
+    "elementwise",
+    "general_norm",
+    "general_product",
+    "general_windows",
+    "indexing",
+    "movement",
+    "padding",
+    "recurrent",
+    "reduction",
+    "regions",
+    "resampling",
+]
