@@ -10,8 +10,11 @@ ONNX2TF_PYTHON ?= $(or $(shell command -v python3.13 || command -v python3.12),$
 TFLITE_NETWORKS := $(addprefix build/zoo/,$(addsuffix .torchscript.onnx,mobilenet_v2 resnet50 efficientnet_b0 \
 	densenet121 convnext_tiny vit_b_16))
 
+CPP_NETWORKS := mobilenet_v2 mobilenet_v3_large efficientnet_b0 mnasnet1_0 squeezenet1_1 resnet18 resnet50 googlenet \
+	vgg16 shufflenet_v2_x1_0 densenet121 regnet_y_400mf convnext_tiny vit_b_16
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench bench-keras zoo clean
+.PHONY: help demo test lint docs bench bench-cpp bench-keras zoo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -66,6 +69,17 @@ bench: $(VENV)/.bench $(ONNX2TF)/.done ## conversion time, memory and latency ag
 	$(BIN)/python benchmarks/latency.py --zoo build/zoo || status=1; \
 	$(BIN)/python benchmarks/tflite_networks.py $(TFLITE_NETWORKS) --onnx2tf $(ONNX2TF)/bin/onnx2tf --gate || status=1; \
 	exit $$status
+
+$(VENV)/.bench-cpp: $(VENV)/.bench
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check openvino MNN
+	touch $@
+
+bench-cpp: $(VENV)/.bench-cpp ## the generated C++ against onnxruntime, OpenVINO, LiteRT, ncnn and MNN
+	$(BIN)/python benchmarks/zoo.py --out build/zoo --only $(CPP_NETWORKS) --exporters torchscript
+	@status=0; \
+	for options in "" "--threads 2" "--isa avx2"; do \
+	$(BIN)/python benchmarks/cpp_networks.py $(CPP_NETWORKS:%=build/zoo/%.torchscript.onnx) $$options --gate || status=1; \
+	done; exit $$status
 
 $(VENV)/.bench-keras: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check tf2onnx

@@ -13,9 +13,10 @@ it returns True, or False, or the reason why not where the words alone would not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
-from mconv.ir import Graph, Node, Op, Value
+from mconv.ir import Graph, Node, Op, Symbol, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.record import NOTHING, Record
 from mconv.ir.types import Array
@@ -58,10 +59,34 @@ class Artifact(Record):
     outputs: tuple[str, ...] = ()
     blobs: Mapping[str, str] = NOTHING
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = NOTHING
+    """What the function that runs the files needs to know beside, as JSON can hold it."""
 
     def content(self, suffix: str) -> bytes:
         """All bytes of one file (for tests and small models)."""
         return b"".join(self.files[suffix]())
+
+
+class Writing(Record):
+    """Options of writing that only some targets take (``Backend.takes``); the command's have the same names."""
+
+    exact: bool = False
+    """No algorithm that trades exactness for speed."""
+    debug_names: bool = False
+    """Names of the model's operators and tensors in what is written."""
+    protect: str | None = None
+    """How much of the model is hidden."""
+    key: Path | None = None
+    """The file of the key that weights are encrypted with."""
+    build_seed: str | None = None
+    """What tells this build from others of the same model."""
+
+    def given(self) -> tuple[str, ...]:
+        """Names of the options that were given."""
+        return tuple(name for name, default in type(self)._fields.items() if getattr(self, name) != default)
+
+
+PLAIN = Writing()
 
 
 class _Rule(Record):
@@ -79,8 +104,12 @@ class Backend:
     """Suffixes of the files that are written, in the order in which they are named to a person."""
     folder: ClassVar[bool] = False
     """True where the result is a folder: then the keys of an artifact's ``files`` are the names of files in it."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """Names of the options of ``Writing`` that the target takes."""
     batchless: ClassVar[bool] = False
     """True where the format has no batch axis: a symbolic batch is then set to one."""
+    loops_over_batch: ClassVar[bool] = False
+    """True where a symbolic batch is a loop over samples, which ``loop_over`` allows or refuses."""
     max_rank: ClassVar[int] = 64
     """The largest rank of a tensor inside a net, a leading axis of size one not counted."""
     averages_round_away: ClassVar[bool] = False
@@ -153,8 +182,12 @@ class Backend:
 
     # Emission --------------------------------------------------------------------------------------------
 
-    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph. Raises UnsupportedError with every refusal at once; writes nothing."""
+        raise NotImplementedError(self.name)
+
+    def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
+        """Notes on running a simplified graph sample by sample; UnsupportedError where it mixes the samples."""
         raise NotImplementedError(self.name)
 
     def run(

@@ -77,7 +77,11 @@ NETWORKS: dict[str, Network] = {
         segmentation=True,
     ),
     "fcn_resnet50": Network("torchvision.models.segmentation.fcn_resnet50", options=_SEGMENTATION, segmentation=True),
+    "mobilenet_v3_large": Network("torchvision.models.mobilenet_v3_large"),
+    "vgg16": Network("torchvision.models.vgg16"),
 }
+ON_REQUEST = ("mobilenet_v3_large", "vgg16")
+"""Networks that are built only where `--only` names them."""
 
 
 class ZooError(Exception):
@@ -226,12 +230,12 @@ def export(model: Any, side: int, exporter: str, path: Path) -> None:
         )
 
 
-def build(names: list[str], out: Path) -> list[str]:
+def build(names: list[str], out: Path, exporters: tuple[str, ...] = EXPORTERS) -> list[str]:
     """Write the files of `names` that are not in `out` yet; returns a line for each that could not be made."""
     out.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     for name in names:
-        wanted = {exporter: out / f"{name}.{exporter}.onnx" for exporter in EXPORTERS}
+        wanted = {exporter: out / f"{name}.{exporter}.onnx" for exporter in exporters}
         missing = {exporter: path for exporter, path in wanted.items() if not path.exists()}
         if not missing:
             continue
@@ -264,6 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/zoo"), help="folder to write (default %(default)s)")
     parser.add_argument("--only", nargs="+", choices=sorted(NETWORKS), metavar="NET", help="only these networks")
+    parser.add_argument("--exporters", nargs="+", choices=EXPORTERS, default=EXPORTERS, help="(default both)")
     parser.add_argument("--list", action="store_true", help="print the names of the networks and stop")
     options = parser.parse_args(arguments)
     if options.list:
@@ -273,7 +278,8 @@ def main(arguments: list[str] | None = None) -> int:
         import_torchvision()
     except ZooError as error:
         parser.error(str(error))
-    failures = build(options.only or list(NETWORKS), options.out)
+    names = options.only or [name for name in NETWORKS if name not in ON_REQUEST]
+    failures = build(names, options.out, tuple(options.exporters))
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import driver, stages
+from .backends.base import Writing
 from .frontends import Reading
 from .ir import Array, Graph
 from .passes.base import Context, Event
@@ -27,6 +28,11 @@ def convert(
     weights: str | Path | None = None,
     random_weights: int | None = None,
     fp16: bool = False,
+    exact: bool = False,
+    debug_names: bool = False,
+    protect: str | None = None,
+    key: str | Path | None = None,
+    build_seed: str | None = None,
     verify: bool | None = None,
     data: Mapping[str, Array] | None = None,
     seed: int = 0,
@@ -44,6 +50,9 @@ def convert(
     weights as 16-bit floats. ``signature``, ``inputs``, ``outputs`` choose a part of a TensorFlow model; ``weights``
     names the file of a Caffe net's weights, ``random_weights`` is the seed of weights for a net without any;
     ``simplify`` runs onnx-simplifier on an ONNX model first.
+    For the target cpp: ``exact`` forbids Winograd transforms, ``debug_names`` names operators in the source,
+    ``protect`` ("none", "basic", "strong") says how much is hidden, ``key`` is the file of the key for "strong",
+    ``build_seed`` tells builds apart.
     ``verify``: None compares source and result where the runtimes are installed, True insists on it, False does
     not. ``io_layout`` "nhwc" makes inputs and outputs that are images channels last, for targets that compute so;
     "model" keeps the source's. ``trace`` is told every rule applied or refused, ``trace_layout`` where transposes
@@ -61,6 +70,13 @@ def convert(
         target=target,
         output=None if output is None else Path(output),
         reading=reading,
+        writing=Writing(
+            exact=exact,
+            debug_names=debug_names,
+            protect=protect,
+            key=None if key is None else Path(key),
+            build_seed=build_seed,
+        ),
         fp16=fp16,
         verify=verify,
         data=data,

@@ -1,4 +1,4 @@
-"""The command: ``mconv MODEL --target T``, ``mconv inspect``, ``mconv ops``, ``mconv verify``."""
+"""The command: ``mconv MODEL --target T``, ``mconv inspect``, ``ops``, ``verify``, ``attack``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import click
 
 from . import __version__
 from .faults import reported
-from .ir.errors import MconvError, Problem, UsageError
+from .ir.errors import CheckError, MconvError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from .backends.base import Writing
     from .frontends import Reading
     from .ir.types import Shape
 
@@ -47,6 +48,7 @@ def cli() -> None:
     mconv inspect model.onnx                 what is in a model, and what it costs
     mconv ops --target ncnn                  what a target can express
     mconv verify model.onnx model.param      compare two models on the same inputs
+    mconv attack libnet.so --original M      what a file gives away of a model
 
     A first word that is no command is a model to convert: see 'mconv convert --help' for the options.
 
@@ -99,6 +101,22 @@ def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--exact", is_flag=True, help="cpp: no Winograd transforms, which round a little more."),
+        click.option("--debug-names", is_flag=True, help="cpp: name operators and tensors in the source."),
+        click.option("--protect", type=click.Choice(["none", "basic", "strong"]), default=None,
+                     help="cpp: hide nothing; names and structure of the weights; or encrypt the weights.  "
+                          "[default: basic]"),
+        click.option("--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     help="cpp: key for --protect strong, 32 bytes or 64 hex digits; without it the code holds one."),
+        click.option("--build-seed", metavar="TEXT",
+                     help="cpp: what tells this build from others, as a customer's name; for --protect strong."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE.npz",
@@ -126,6 +144,7 @@ def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--simplify", is_flag=True, help="Run onnx-simplifier on the source first (pip install 'mconv[simplify]')."
 )
 @click.option("--fp16", is_flag=True, help="Store weights as 16-bit floats: half the size.")
+@_writing_options
 @click.option(
     "--verify/--no-verify",
     default=None,
@@ -164,13 +183,14 @@ def convert(
     """  # fmt: skip
     from . import driver, stages
 
-    reading = _reading(options)
+    reading, writing = _reading(options), _writing(options)
     with _progress(quiet) as progress:
         result = driver.convert(
             model,
             stages.Options(
                 **options,
                 reading=reading,
+                writing=writing,
                 data=_read_data(data),
                 trace=(lambda event: click.echo(event)) if trace_passes else None,
                 trace_layout=(lambda line: click.echo(line)) if trace_layout else None,
@@ -249,6 +269,58 @@ def verify(reference: Path, candidate: Path, data: Path | None, as_json: bool, *
         raise mismatch(found)
 
 
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--original",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="The model it was made from: its names and weights are looked for.",
+)
+@click.option(
+    "--trace",
+    "maps",
+    type=click.Path(path_type=Path),
+    metavar="MAP.json",
+    multiple=True,
+    help="Is FILE a copy of this build? May be repeated; exit status 0 where one is recognised.",
+)
+@click.option(
+    "--max-score",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    help="Exit status 1 where the score is above.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def attack(file: Path, original: Path | None, maps: tuple[Path, ...], max_score: int, as_json: bool) -> None:
+    """Measure what FILE (a library, a program, a model of any format) gives away of a model.
+
+    Strings, symbols, and weights: as in the original, reordered, folded, as 16-bit floats, scaled, transformed.
+    The score goes from 0 (nothing found) to 100; docs/protection.md has the formula.
+    """
+    from . import attack as measured
+    from . import tables
+
+    if maps:
+        traces = measured.trace(file, maps)
+        if as_json:
+            _print_json([each.as_dict() | {"recognised": each.recognised} for each in traces])
+        else:
+            tables.show_traces(traces)
+        if not any(each.recognised for each in traces):
+            raise CheckError(Problem("MC421", f"{file} is none of these builds"))
+        return
+    found = measured.attack(file, original)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        tables.show_attack(found)
+    if found.score > max_score:
+        hint = "--protect strong, or a higher --max-score"
+        raise CheckError(Problem("MC420", f"{file} scores {found.score}, more than {max_score}", hint=hint))
+
+
 def _print_json(value: object) -> None:
     import json
 
@@ -261,6 +333,13 @@ def _reading(options: dict[str, Any]) -> Reading:
 
     given = {name: options.pop(name) for name in Reading._fields if name in options}
     return Reading(**{name: value for name, value in given.items() if value is not None})
+
+
+def _writing(options: dict[str, Any]) -> Writing:
+    """The options of writing, taken out of all."""
+    from .backends.base import Writing
+
+    return Writing(**{name: options.pop(name) for name in Writing._fields})
 
 
 def _read_data(path: Path | None) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from .stages import Options, bind_batch, context_for, is_channels_last, read, re
 def convert(source: Any, options: Options) -> Result:
     """Convert ``source`` (a path or a ModelProto). Raises MconvError; then nothing has been written."""
     backend = backends.get(options.target)
+    _check_writing(options, backend)
     place = _place(source, options, backend)
     options.progress("reading")
     graph, notes = bind_batch(read(source, options), options, backend)
@@ -35,7 +36,7 @@ def convert(source: Any, options: Options) -> Result:
         after=_checker(graph, options, context),
     )
     options.progress("emitting")
-    artifact = backend.emit(graph, fp16=options.fp16, name=_stem(source))
+    artifact = backend.emit(graph, fp16=options.fp16, name=_stem(source), writing=options.writing)
     paths = _paths(place, artifact, backend)
     verification = Verification(None, reason="not asked for")
 
@@ -86,6 +87,13 @@ def mismatch(verification: Verification) -> MismatchError:
     where = str(verification.blame) if verification.blame else ""
     hint = "mconv ... --no-verify to write the files all the same, and please report the model"
     return MismatchError(Problem("MC400", what, where=where, hint=hint))
+
+
+def _check_writing(options: Options, backend: Backend) -> None:
+    foreign = [name for name in options.writing.given() if name not in backend.takes]
+    if foreign:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in foreign)
+        raise UsageError(Problem("MC114", f"the target {backend.name} does not take {flags}"))
 
 
 def _place(source: Any, options: Options, backend: Backend) -> Path:

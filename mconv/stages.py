@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import frontends
-from .backends.base import Backend
+from .backends.base import PLAIN, Backend, Writing
 from .frontends import Reading
 from .ir import Array, Graph, Problem, Symbol, TensorType, UsageError
 from .ir.infer import refresh_types
@@ -26,6 +26,7 @@ class Options(Record):
     target: str
     output: Path | None = None
     reading: Reading = Reading()
+    writing: Writing = PLAIN
     fp16: bool = False
     verify: bool | None = None
     """True: fail where it cannot be verified; None: verify where the runtimes are installed; False: do not."""
@@ -52,15 +53,24 @@ def is_channels_last(source: Any) -> bool:
 
 
 def bind_batch(graph: Graph, options: Options, backend: Backend) -> tuple[Graph, list[str]]:
-    """The graph with a symbolic batch (axis 0 of inputs) set to one where the target has no batch axis."""
-    if not backend.batchless:
+    """The graph with a symbolic batch (axis 0 of inputs) set to one, where a target has no batch axis or loops over it.
+
+    Raises UnsupportedError (MC375) where the target would loop, and the model does more with the batch.
+    """
+    if not backend.batchless and not backend.loops_over_batch:
         return graph, []
     symbols = {v.type.shape[0] for v in graph.inputs if v.type.rank > 1}
     batch = sorted(str(d) for d in symbols if isinstance(d, Symbol))
     if not batch:
         return graph, []
+    if backend.loops_over_batch:
+        trial = graph.copy()
+        pipeline.run(pipeline.simplify(), trial, Context())
+        notes = backend.loop_over(trial, [Symbol(name) for name in batch])
+    else:
+        notes = [f"{backend.name} has no batch axis: {', '.join(batch)} is set to 1"]
     bind(graph, {Symbol(name): 1 for name in batch})
-    return graph, [f"{backend.name} has no batch axis: {', '.join(batch)} is set to 1"]
+    return graph, notes
 
 
 def bind(graph: Graph, sizes: Mapping[Symbol, int]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .attack import Attack, Trace
     from .backends.base import Support
     from .inspection import Inspection
     from .report import Comparison, Result, Verification
@@ -99,6 +100,45 @@ def show_support(target: str, lines: Sequence[Support], others: Sequence[tuple[s
     rows = [(s.op.__name__, "; ".join(s.conditions) or "always", ", ".join(s.activations)) for s in lines]
     show(f"emitted for {target}", ("operator", "where", "carries"), rows)
     show("taken apart or refused", ("operator", "how"), others)
+
+
+def show_attack(found: Attack) -> None:
+    """What a file gives away: words, names, weights, regions, and the score."""
+    show_line(f"{found.file}  {size(found.size)}")
+    words = sorted(found.words, key=lambda word: (-found.words[word], word))
+    show_line(f"words of the model or of a framework: {len(words)}{_some(words)}")
+    if found.program:
+        exported = f"{found.exported} exported" + (f" as {found.prefix}..." if found.prefix else "")
+        show_line(f"symbols: {exported}, {len(found.beyond)} beyond that{_some(found.beyond)}")
+        show_line(f"         {len(found.told)} more names in its symbol table{_some(found.told)}")
+    if found.leaks:
+        rows = [
+            (leak.form, leak.kind, f"{leak.searched:,}", *(f"{100 * x:.2f} %" for x in (leak.found, leak.chance)),
+             f"{100 * leak.share:.1f} %")
+            for leak in found.leaks
+        ]  # fmt: skip
+        show("", ("weights", "as", ">searched", ">found", ">by chance", ">given away"), rows)
+    regions = sorted(found.regions, key=lambda region: -region.size)[:8]
+    lines = [(r.name, f"{r.offset:,}", size(r.size), f"{r.entropy:.2f}", f"{100 * r.plain:.0f} %") for r in regions]
+    show("", ("region", ">offset", ">size", ">bits a byte", ">plain floats"), lines)
+    parts = ", ".join(f"{part} {100 * share:.0f} %" for part, share in found.parts.items())
+    show_line(f"score {found.score} of 100 ({parts})")
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, in brackets."""
+    if not names:
+        return ""
+    return f" ({', '.join(name[:60] for name in names[:most])}{', ...' if len(names) > most else ''})"
+
+
+def show_traces(traces: Sequence[Trace]) -> None:
+    """Which builds a file is a copy of."""
+    rows = [
+        (t.map, "yes" if t.trace else "no", f"{t.marks} of {t.gaps}", "THIS BUILD" if t.recognised else "no")
+        for t in traces
+    ]
+    show("", ("map", "mark of the seal", ">marks between weights", "a copy of"), rows)
 
 
 def show_line(text: str) -> None:

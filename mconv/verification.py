@@ -74,7 +74,7 @@ def verify_conversion(
         _check_memory(graph)
         feeds = _source_feeds(graph, options, ends)
         given = feed_maker.turned(feeds, ends)
-        written = runner.Model(backend.name, files)
+        written = runner.Model(backend.name, files, artifact.settings)
         found, made = runner.run(
             [(model, feeds, graph.output_names), (written, _renamed(given, graph, artifact), artifact.outputs)]
         )

@@ -24,9 +24,7 @@ PER_LIBRARY = 60
 TIMEOUT = 60.0
 
 
-def outcomes(
-    cases: dict[str, Any], judge: Judge, *, flags: Sequence[str] = ()
-) -> dict[str, tuple[str, str]]:
+def outcomes(cases: dict[str, Any], judge: Judge, *, flags: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
     """For each case "passed", "wrong", "refused" or "crashed", and why."""
     names = list(cases)
     found: dict[str, tuple[str, str]] = {}

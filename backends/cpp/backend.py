@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mconv.ir import Graph, Node, Value
+from mconv.ir import Graph, Node, Op, Symbol, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
 
-from ..base import Artifact, Backend, Chunk, Refused, refusal_problem
-from . import memory, project, report, source
+from ..base import (
+    PLAIN,
+    Artifact,
+    Backend,
+    Chunk,
+    Condition,
+    Emitter,
+    Refused,
+    Support,
+    Writing,
+    refusal_problem,
+    words,
+)
+from . import memory, project, report, sealing, source, stream
 from .blob import Blob
 from .fragments import joined
 from .net import Net
+from .samples import mixing
+from .view import View
 
 MAX_RANK = 8
 """Axes that the kernels' loops and the interface's descriptions have room for."""
@@ -29,10 +44,52 @@ class CppBackend(Backend):
     name: ClassVar[str] = "cpp"
     description: ClassVar[str] = "C++17 source without a runtime: a folder with a Makefile, weights and a self-test"
     folder: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset({"exact", "debug_names", "protect", "key", "build_seed"})
+    loops_over_batch: ClassVar[bool] = True
     code_operator: ClassVar[str] = "MC370"
     code_form: ClassVar[str] = "MC371"
 
-    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+    def __init__(self) -> None:
+        super().__init__()
+        self._faster: dict[type[Op], list[tuple[tuple[Condition, ...], Emitter]]] = {}
+
+    def faster(self, *ops: type[Op], where: Sequence[Condition]) -> Callable[[Emitter], Emitter]:
+        """Register an emitter for some forms of operators that ``emits`` has an emitter for; it goes before that."""
+
+        def register(emit: Emitter) -> Emitter:
+            for op in ops:
+                self._faster.setdefault(op, []).append((tuple(where), emit))
+            return emit
+
+        return register
+
+    def emitter(self, node: Node) -> Emitter:
+        """The fastest emitter that takes the node."""
+        return self._fast_emitter(node) or super().emitter(node)
+
+    def refusal(self, node: Node) -> str | None:
+        """Why no emitter takes the node; None where one does."""
+        why = super().refusal(node)
+        if why is None or type(node.op) not in self._faster or static(node) is not True or few_axes(node) is not True:
+            return why
+        return None if self._fast_emitter(node) is not None else why
+
+    def table(self) -> list[Support]:
+        """The support table; operators that only have fast forms are listed with the conditions of those."""
+        lines = super().table()
+        known = {line.op for line in lines}
+        for op, forms in self._faster.items():
+            if op not in known:
+                lines.append(Support(op, tuple(words(c) for conditions, _ in forms for c in conditions)))
+        return sorted(lines, key=lambda line: line.op.__name__)
+
+    def _fast_emitter(self, node: Node) -> Emitter | None:
+        for conditions, emit in self._faster.get(type(node.op), ()):
+            if all(condition(node) is True for condition in conditions):
+                return emit
+        return None
+
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as source. Raises UnsupportedError with every refusal.
 
         MC370 no such operator, MC371 not in this form, MC372 a size known only at run time, MC373 fp16.
@@ -42,12 +99,21 @@ class CppBackend(Backend):
             raise UnsupportedError(Problem("MC373", what, hint="leaving --fp16 out"))
         _check_static(graph)
         self.check(graph)
-        net = self.lower(graph)
-        return build(net, project.identifier(name))
+        net = self.lower(graph, exact=writing.exact)
+        return build(net, project.identifier(name), writing)
 
-    def lower(self, graph: Graph) -> Net:
+    def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
+        """A symbolic batch is a loop, where samples are independent; MC375 where they are not."""
+        reasons = [f"there are several: {', '.join(map(str, batch))}"] if len(batch) > 1 else []
+        why = reasons[0] if reasons else mixing(graph, batch[0])
+        if why is not None:
+            what = f"the batch {batch[0]} cannot be run sample by sample: {why}"
+            raise UnsupportedError(Problem("MC375", what, hint=f"a size for it, as --dim {batch[0]}=1"))
+        return [f"the batch {batch[0]} is a loop over samples: NAME_run takes one, NAME_run_batch any number"]
+
+    def lower(self, graph: Graph, *, exact: bool = False) -> Net:
         """The steps of a graph, without places. Raises UnsupportedError."""
-        net = Net(graph)
+        net = Net(graph, exact=exact)
         problems = [problem for node in graph.nodes if (problem := self._emit_node(node, net)) is not None]
         if problems:
             raise UnsupportedError(problems)
@@ -83,12 +149,17 @@ class CppBackend(Backend):
 class Build:
     """What is written for a net: the plan of its memory, its blob, and the text of each file."""
 
-    def __init__(self, net: Net, name: str, *, debug_names: bool = False) -> None:
+    def __init__(self, net: Net, name: str, writing: Writing = PLAIN) -> None:
         self.net, self.name, self.guard = net, name, name.upper()
-        self.debug_names = debug_names
+        self.debug_names = writing.debug_names
+        self.level = writing.protect or "basic"
         self._goldens = self._add_goldens()
-        self.plan = memory.plan(net.steps)
-        self.blob = Blob(net.weights)
+        self.unshared = sum(b.nbytes for b in net.buffers if b.place == "arena")
+        self.whole_bound = memory.largest_live(memory.lifetimes(net.steps), len(net.steps))
+        self.groups = stream.groups(net.steps)
+        self.plan = memory.plan(net.steps, self.groups)
+        self.code_key = self._add_code_key() if self.level == "strong" else None
+        self.blob = Blob(net.weights, writing)
         self.prepared = _laid_out(net)
 
     def files(self) -> dict[str, Callable[[], Iterable[Chunk]]]:
@@ -96,7 +167,9 @@ class Build:
         name, words = self.name, self._words()
         texts = {
             f"{name}.h": project.filled("model.h", words),
-            f"{name}.cpp": source.network(self.net, self.plan, name, self.guard, debug_names=self.debug_names),
+            f"{name}.cpp": source.network(
+                self.net, self.plan, self.groups, name, self.guard, debug_names=self.debug_names
+            ),
             f"{name}_api.cpp": project.filled("api.cpp", words),
             f"{name}_internal.h": project.filled("internal.h", words),
             f"{name}_kernels.h": self._kernels(),
@@ -105,8 +178,8 @@ class Build:
             f"{name}_example.cpp": project.filled("example.cpp", words),
             "Makefile": project.filled("Makefile", words),
             "CMakeLists.txt": project.filled("CMakeLists.txt", words),
-            "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps)),
-            "report.json": json.dumps(report.facts(self.net, self.plan, self.blob.nbytes, self.prepared), indent=1),
+            "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps), self.blob),
+            "report.json": json.dumps(report.facts(self), indent=1),
             "memory.svg": report.svg(self.net, self.plan),
         }
         files: dict[str, Callable[[], Iterable[Chunk]]] = {
@@ -115,6 +188,11 @@ class Build:
         }
         files[f"{name}_weights.bin"] = self.blob.chunks
         return files
+
+    @property
+    def is_readable(self) -> bool:
+        """Symbols stay in the libraries."""
+        return self.debug_names or self.level == "none"
 
     def _kernels(self) -> str:
         guard = f"{self.guard}_KERNELS_H"
@@ -128,7 +206,8 @@ class Build:
         goldens = "".join(
             project.golden_initializer(views, count) for views, count in self._goldens[1]
         )  # fmt: skip
-        strip = "" if self.debug_names else "\t$(STRIP) --strip-unneeded $@\n"
+        sealed = sealing.words(self.blob, self.name, self.code_key)
+        sealed["SEAL_LINE"] = str(sealed["SEAL_LINE"]).replace("@NAME@", self.name)
         return {
             "NAME": self.name,
             "GUARD": self.guard,
@@ -145,13 +224,17 @@ class Build:
             "GOLDENS": goldens,
             "GOLDEN_RANGE": self._goldens[0],
             "TOLERANCE": project.TOLERANCE,
-            "OPEN": "",
-            "WIPE": "",
-            "TEST_KEY": "",
-            "SET_KEY": "",
-            "STRIP_LINE": strip,
-            "SHARED_FLAGS": "" if self.debug_names else " -s",
+            **sealed,
+            "STRIP_LINE": "" if self.is_readable else "\t$(STRIP) --strip-unneeded $@\n",
+            "SHARED_FLAGS": "" if self.is_readable else " -s",
         }
+
+    def _add_code_key(self) -> View:
+        """The key of the code's tag, in the weights; it follows from what is in them."""
+        digest = hashlib.blake2b(digest_size=32, person=b"code key")
+        for array in self.net.weights.values():
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        return self.net.constant(np.frombuffer(digest.digest(), np.uint8))
 
     def _add_goldens(self) -> tuple[int, list[tuple[list[Any], int]]]:
         """The samples of the outputs, in the weights; and the range of the integers fed."""
@@ -171,15 +254,18 @@ class Build:
         return integers, found
 
 
-def build(net: Net, name: str, *, debug_names: bool = False) -> Artifact:
+def build(net: Net, name: str, writing: Writing = PLAIN) -> Artifact:
     """The artifact of a lowered net."""
-    made = Build(net, name, debug_names=debug_names)
+    made = Build(net, name, writing)
+    if made.blob.seal is not None and made.blob.seal.embedded:
+        net.notes.append("the key of the weights is in the program: obfuscation, no secret; --key FILE keeps it apart")
     graph = net.graph
     return Artifact(
         files=made.files(),
         inputs=tuple(v.name for v in graph.inputs),
         outputs=graph.output_names,
         notes=tuple(net.notes),
+        settings={} if made.blob.seal is None else {"key": made.blob.seal.key.hex()},
     )
 
 

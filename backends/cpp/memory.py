@@ -7,15 +7,18 @@ not at the lower bound, orders near the best are tried: a buffer that ends highe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from mconv.ir.record import Record
 
-from .net import Step
+from .step import Step
+from .stream import Group
 from .view import ALIGNMENT, Buffer
 
 ROUNDS = 300
-"""Orders that are tried beyond the first ones."""
+"""Orders that are tried beyond the first ones, at most."""
+EFFORT = 20_000_000
+"""Pairs of buffers that are looked at in trying them."""
 
 
 class Interval(Record):
@@ -42,9 +45,9 @@ class Plan(Record):
     """Offset of each step's scratch, by the step's number."""
 
 
-def plan(steps: Sequence[Step], kept: Iterable[Buffer] = ()) -> Plan:
-    """Give every buffer of the arena its offset. ``kept`` live from the first step to the last."""
-    intervals = lifetimes(steps, set(kept))
+def plan(steps: Sequence[Step], groups: Sequence[Group] = ()) -> Plan:
+    """Give every buffer of the arena its offset. What a streamed group touches lives as long as the group runs."""
+    intervals = lifetimes(steps, groups)
     sizes = [i.nbytes for i in intervals]
     bound = largest_live(intervals, len(steps))
     offsets = _best(intervals, bound)
@@ -57,26 +60,34 @@ def plan(steps: Sequence[Step], kept: Iterable[Buffer] = ()) -> Plan:
         unshared=sum(i.nbytes for i in intervals if i.buffer is not None),
         intervals=tuple(intervals),
         offsets=tuple(offsets),
-        scratch={i.first: o for i, o in zip(intervals, offsets, strict=True) if i.buffer is None},
+        scratch={
+            number: offset
+            for i, offset in zip(intervals, offsets, strict=True)
+            if i.buffer is None
+            for number in range(i.first, i.last + 1)
+            if steps[number].scratch
+        },
     )
 
 
-def lifetimes(steps: Sequence[Step], kept: set[Buffer]) -> list[Interval]:
-    """When each buffer of the arena is first and last touched, and each step's scratch."""
+def lifetimes(steps: Sequence[Step], groups: Sequence[Group] = ()) -> list[Interval]:
+    """When each buffer of the arena is first and last touched, and each step's (or group's) scratch."""
+    span = {number: (number, number) for number in range(len(steps))}
+    for group in groups:
+        span.update(dict.fromkeys(range(group.first, group.last), (group.first, group.last - 1)))
     first: dict[Buffer, int] = {}
     last: dict[Buffer, int] = {}
-    result = []
+    scratch: dict[tuple[int, int], int] = {}
     for number, step in enumerate(steps):
+        begin, end = span[number]
         for buffer in (*step.reads, *step.writes):
             if buffer.place == "arena":
-                first.setdefault(buffer, number)
-                last[buffer] = number
+                first[buffer] = min(first.get(buffer, begin), begin)
+                last[buffer] = max(last.get(buffer, end), end)
         if step.scratch:
-            result.append(Interval(None, number, number, _rounded(step.scratch)))
-    end = max(len(steps) - 1, 0)
-    whole = dict.fromkeys(kept, (0, end))
-    spans = {b: whole.get(b, (first[b], last[b])) for b in first}
-    return [Interval(b, begin, stop, _rounded(b.nbytes)) for b, (begin, stop) in spans.items()] + result
+            scratch[span[number]] = max(scratch.get(span[number], 0), _rounded(step.scratch))
+    buffers = [Interval(b, first[b], last[b], _rounded(b.nbytes)) for b in first]
+    return buffers + [Interval(None, begin, end, size) for (begin, end), size in scratch.items()]
 
 
 def largest_live(intervals: Sequence[Interval], steps: int) -> int:
@@ -107,7 +118,7 @@ def _best(intervals: Sequence[Interval], bound: int) -> list[int]:
         offsets, size = _place(intervals, order)
         if best_size < 0 or size < best_size:
             best, best_size, best_order = offsets, size, order
-    for round in range(ROUNDS):
+    for round in range(min(ROUNDS, EFFORT // (len(intervals) ** 2 + 1))):
         if best_size <= bound:
             break
         order = _moved(intervals, best, best_order, best_size, round)

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from mconv.ir import DType, Graph, Node, Op, Value
-from mconv.ir.record import Record
 from mconv.ir.types import Array
 
 from . import reorder
 from .placement import Placements
-from .view import ALIGNMENT, BLOCK, Buffer, View, blocked_elements, blocked_strides, row_major
+from .step import Prepared, Step
+from .stream import Rows
+from .view import ALIGNMENT, BLOCK, Buffer, View, blocked_elements, blocked_strides, has_batch, row_major
 
 C_TYPES = {
     DType.BOOL: "bool", DType.I8: "int8_t", DType.I16: "int16_t", DType.I32: "int32_t", DType.I64: "int64_t",
@@ -29,33 +30,6 @@ C_TYPES = {
 
 TOKEN = re.compile(r"<(\d+):(-?\d+):(\w+)>")
 """A pointer in a step's text: the buffer's serial number, bytes into it, the C++ type of elements."""
-
-
-class Step(Record):
-    """One call of a kernel (or a few that belong together).
-
-    ``text`` is the body of its C++ function. ``reads`` and ``writes`` are the buffers it touches, ``scratch`` the bytes
-    that each worker needs beside. ``node`` is what it computes, ``covers`` the further nodes fused into it.
-    """
-
-    text: str
-    reads: tuple[Buffer, ...]
-    writes: tuple[Buffer, ...]
-    scratch: int = 0
-    node: Node | None = None
-    what: str = ""
-    covers: tuple[Node, ...] = ()
-    flops: int = 0
-    stream: Any = None
-    """How it can compute a range of rows (``stream.Rows``); None where it cannot."""
-
-
-class Prepared(Record):
-    """Weights in another form, made from those in the blob when a model is created: ``text`` calls what makes them."""
-
-    buffer: Buffer
-    source: Buffer
-    text: str
 
 
 class Net:
@@ -79,6 +53,7 @@ class Net:
         self._buffers: list[Buffer] = []
         self._constants: dict[tuple[object, ...], tuple[View, Array]] = {}
         self._made: dict[tuple[object, ...], Buffer] = {}
+        self._packed: dict[tuple[object, ...], View] = {}
         self._placements = Placements(graph)
         self._pending: dict[Value, int] = {}
         self._node: Node | None = None
@@ -134,11 +109,13 @@ class Net:
         return result
 
     def blocked(self, value: Value, axis: int) -> View:
-        """The value with ``axis`` blocked; it is brought into that form where it is not. For f32."""
+        """The value with ``axis`` blocked and the pixels of each image together; it is brought into that form where it
+        is not. For f32.
+        """
         if value.is_constant:
             return self.constant(to_blocks(value.constant, axis), of=value.type.static_shape, block=axis)
         for view in self._views[value]:
-            if view.block == axis:
+            if view.block == axis and view.images() is not None:
                 return view
         source = self._views[value][0]
         result = self.fresh(source.dtype, source.shape, axis)
@@ -196,6 +173,16 @@ class Net:
             self._constants[key] = View(buffer, DType.of(array.dtype), shape, strides, 0, block), array
         return self._constants[key][0]
 
+    def packed(self, value: Value, pack: Callable[[Array], Array], name: str = "") -> View:
+        """A constant in a kernel's order (``pack`` gives a flat array), once for each order.
+
+        ``name`` tells orders apart where ``pack`` is made anew each time.
+        """
+        key = ("packed", _content_key(value.constant), name or pack)
+        if key not in self._packed:
+            self._packed[key] = self.constant(pack(value.constant).reshape(-1))
+        return self._packed[key]
+
     def prepare(self, source: View, nbytes: int, call: Callable[[str, str], str]) -> Buffer:
         """Weights in another form, made once at create: ``call(from, to)`` is the statement that makes them."""
         key = source.buffer, nbytes, call("", "")
@@ -217,7 +204,7 @@ class Net:
         scratch: int = 0,
         covers: Sequence[Node] = (),
         what: str = "",
-        stream: Any = None,
+        stream: Rows | None = None,
     ) -> None:
         """Add a step. ``needs`` are the fragments of kernels that its text uses."""
         self.need(*needs)
@@ -310,7 +297,7 @@ def to_blocks(array: Array, axis: int) -> Array:
     filled = np.zeros((blocks * BLOCK, *moved.shape[1:]), array.dtype)
     filled[:channels] = moved
     split = np.moveaxis(filled.reshape(blocks, BLOCK, *moved.shape[1:]), 1, -1)
-    if axis != 0 and array.ndim > 1:
+    if has_batch(array.ndim, axis):
         split = np.moveaxis(split, 1, 0)  # axis 0 is outermost
     return np.ascontiguousarray(split).reshape(-1)
 

@@ -14,6 +14,7 @@ import numpy as np
 from mconv.ir import DType, Graph, TensorType
 from mconv.ir.types import Array
 
+from .blob import Blob
 from .net import Net
 from .view import View
 
@@ -113,7 +114,7 @@ def golden_initializer(views: Sequence[View], count: int) -> str:
     return f"{{{count}, {offsets}}},"
 
 
-def map_json(net: Net, name: str, descriptions: Sequence[str]) -> str:
+def map_json(net: Net, name: str, descriptions: Sequence[str], blob: Blob) -> str:
     """Names and numbers: what function computes what. It stays with the developer."""
     graph = net.graph
     return json.dumps(
@@ -121,6 +122,7 @@ def map_json(net: Net, name: str, descriptions: Sequence[str]) -> str:
             "model": name,
             "inputs": [v.name for v in graph.inputs],
             "outputs": list(graph.output_names),
+            **({"build": blob.seal.build.as_json(blob.gaps)} if blob.seal else {}),
             "steps": {f"step{number}": text for number, text in enumerate(descriptions)},
         },
         indent=1,

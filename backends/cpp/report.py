@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .memory import Interval, Plan
 from .net import Net
 from .source import described
 
+if TYPE_CHECKING:
+    from .backend import Build
+
 WIDTH, HEIGHT = 1000, 500
 
 
-def facts(net: Net, plan: Plan, weights: int, prepared: int) -> dict[str, Any]:
+def facts(build: Build) -> dict[str, Any]:
     """The numbers of report.json; bytes and FLOPs."""
+    net, plan = build.net, build.plan
     return {
         "arena": {
             "bytes": plan.nbytes,
             "lower_bound": plan.bound,
-            "without_reuse": plan.unshared,
+            "lower_bound_without_streaming": build.whole_bound,
+            "without_reuse": build.unshared,
+            "extra_per_thread": max((s.scratch for s in net.steps), default=0),
         },
-        "weights": {"bytes": weights, "prepared_at_create": prepared},
+        "weights": {"bytes": build.blob.nbytes, "prepared_at_create": build.prepared},
         "flops": sum(s.flops for s in net.steps),
+        "streamed": [{"steps": [g.first, g.last - 1], "calls": len(g.calls)} for g in build.groups],
         "steps": [
             {"step": f"step{number}", "flops": step.flops, "scratch": step.scratch}
             for number, step in enumerate(net.steps)
         ],
         "buffers": [
-            {
-                "offset": offset,
-                "bytes": i.nbytes,
-                "first_step": i.first,
-                "last_step": i.last,
-                "scratch": i.buffer is None,
-            }
+            {"offset": offset, "bytes": i.nbytes, "steps": [i.first, i.last], "scratch": i.buffer is None}
             for i, offset in zip(plan.intervals, plan.offsets, strict=True)
         ],
     }

@@ -56,7 +56,7 @@ def compiler() -> str | None:
 
 
 def run(
-    files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str], *, threads: int = 1
+    files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str], *, threads: int = 1, key: str = ""
 ) -> dict[str, Array]:
     """Compile the files (name to path) in a folder of their own and run them on ``feeds``, in the inputs' order.
 
@@ -68,7 +68,7 @@ def run(
             os.symlink(os.path.realpath(path) if not path.startswith("/proc/") else path, Path(folder) / name)
         name = next(n for n in files if n.endswith(SUFFIX)).removesuffix(SUFFIX)
         library = compile_folder(Path(folder), name)
-        with Library(library, name, threads=threads) as model:
+        with Library(library, name, threads=threads, key=bytes.fromhex(key) or None) as model:
             return dict(zip(wanted, model.run(list(feeds.values())), strict=True))
 
 

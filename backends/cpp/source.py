@@ -4,70 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from . import project
 from .memory import Plan
-from .net import TOKEN, Net, Step
+from .net import TOKEN, Net
+from .step import Step
+from .stream import Group
 from .view import Buffer
 
 
-def network(net: Net, plan: Plan, name: str, guard: str, *, debug_names: bool = False) -> str:
+def network(net: Net, plan: Plan, groups: Sequence[Group], name: str, guard: str, *, debug_names: bool = False) -> str:
     """All of NAME.cpp."""
     places = {b.serial: b for b in net.buffers}
-    functions = [
-        _function(f"step{number}", step, plan.scratch.get(number), places, debug_names)
-        for number, step in enumerate(net.steps)
-    ]
-    prepare = [f"  {_resolved(p.text, places)}" for p in net.prepared]
-    macros = [f"#define {macro}" for macro in sorted(net.macros)]
-    parts = [
-        f"// {name}.cpp: the network, a function a step, in the order in which they run. Written by mconv.",
-        "// Numbers in arena<T>(r, ...) are bytes; kernels and what their arguments mean are in the kernels header.",
-        f'#include "{name}_internal.h"',
-        *macros,
-        f'#include "{name}_kernels.h"',
-        "",
-        "namespace {",
-        "",
-        "\n".join(functions),
-        "// Weights in the forms that are made from those in the file, once.",
-        "MC_NOINLINE void prepare_weights(Run& r) {",
-        "  (void)r;",
-        *prepare,
-        "}",
-        "",
-        "MC_NOINLINE void run_steps(Run& r) {",
-        "  (void)r;",
-        *(f"  step{number}(r);" for number in range(len(net.steps))),
-        "}",
-        "",
-        f"Run run_of(const {name}_frame& f) {{",
-        "  return {f.threads, f.arena, f.others, f.others_stride, f.weights, f.prepared, f.in, f.out,",
-        "          (float*)f.arena, f.pool, f.dispatch};",
-        "}",
-        "",
-        f"void prepare(const {name}_frame& frame) {{",
-        "  Run r = run_of(frame);",
-        "  prepare_weights(r);",
-        "}",
-        "",
-        f"void run(const {name}_frame& frame) {{",
-        "  Run r = run_of(frame);",
-        "  run_steps(r);",
-        "}",
-        "",
-        "}  // namespace",
-        "",
-        f"#ifndef {guard}_ISA",
-        f"#define {guard}_ISA base",
-        "#endif",
-        f"#define CODE_NAME(isa) {name}_code_##isa",
-        "#define CODE(isa) CODE_NAME(isa)",
-        "#define TEXT_OF(isa) #isa",
-        "#define TEXT(isa) TEXT_OF(isa)",
-        f'extern "C" __attribute__((visibility("hidden"))) const {name}_code CODE({guard}_ISA);',
-        f"const {name}_code CODE({guard}_ISA) = {{TEXT({guard}_ISA), prepare, run}};",
-        "",
-    ]
-    return "\n".join(parts)
+    functions, calls = [], []
+    member = {number: group for group in groups for number in range(group.first, group.last)}
+    for number, step in enumerate(net.steps):
+        group = member.get(number)
+        functions.append(_function(number, step, plan.scratch.get(number), group, places, debug_names))
+        if group is None:
+            calls.append(f"  step{number}(r);")
+        elif number == group.last - 1:
+            functions.append(_streamed(groups.index(group), group))
+            calls.append(f"  stream{groups.index(group)}(r);")
+    words = {
+        "NAME": name,
+        "GUARD": guard,
+        "MACROS": "".join(f"#define {macro}\n" for macro in sorted(net.macros)),
+        "STEPS": "\n".join(functions),
+        "PREPARE": "".join(f"  {_resolved(p.text, places)}\n" for p in net.prepared),
+        "CALLS": "\n".join(calls),
+    }
+    return project.filled("network.cpp", words)
+
+
+def _streamed(index: int, group: Group) -> str:
+    """The function that computes a group of steps row by row, by a table."""
+    entries = [f"{{{c.step}, {c.begin}, {c.end}}}" for c in group.calls]
+    rows = [", ".join(entries[i : i + 8]) for i in range(0, len(entries), 8)]
+    table = ",\n".join(f"    {row}" for row in rows)
+    cases = "\n".join(
+        f"      case {n}: step{group.first + n}(r, call.begin, call.end); break;"
+        for n in range(group.last - group.first)
+    )
+    return f"""// Steps {group.first} to {group.last - 1} row by row: rings of a few rows hold what lies between them.
+MC_NOINLINE void stream{index}(Run& r) {{
+  static const struct {{ short step, begin, end; }} calls[] = {{
+{table}}};
+  for (const auto& call : calls) {{
+    switch (call.step) {{
+{cases}
+    }}
+  }}
+}}
+"""
 
 
 def described(step: Step) -> str:
@@ -82,12 +70,19 @@ def described(step: Step) -> str:
     return f"{step.what} for {text}" if step.what else text
 
 
-def _function(name: str, step: Step, scratch: int | None, places: dict[int, Buffer], debug_names: bool) -> str:
+def _function(
+    number: int, step: Step, scratch: int | None, group: Group | None, places: dict[int, Buffer], debug_names: bool
+) -> str:
     lines = [f"// {' '.join(described(step).split())}"] if debug_names else []
-    lines.append(f"MC_NOINLINE void {name}(Run& r) {{")
+    rows = "" if group is None else ", int y0, int y1"
+    lines.append(f"MC_NOINLINE void step{number}(Run& r{rows}) {{")
     if scratch is not None:
         lines.append(f"  step_scratch(r, {scratch});")
-    lines += [f"  {line}" for line in _resolved(step.text, places).splitlines()]
+    text = step.text
+    if step.stream is not None:
+        begin, end = ("0", str(step.stream.rows)) if group is None else ("y0", "y1")
+        text = step.stream.filled(text, {} if group is None else group.rings, begin, end)
+    lines += [f"  {line}" for line in _resolved(text, places).splitlines()]
     lines.append("}\n")
     return "\n".join(lines)
 

@@ -83,6 +83,25 @@ class View(Record):
             if axis != self.block and size != 1
         )
 
+    def images(self) -> tuple[int, int, int] | None:
+        """(images, elements from one to the next, pixels of each) of a blocked view; the first axis may be the batch.
+
+        None where the pixels of an image do not lie one behind the other.
+        """
+        if self.block is None or self.dtype.size != 4:
+            return None
+        joined = join(self.others())
+        if not joined:
+            return 1, 0, 1
+        if len(joined) == 1 and joined[0][1] == BLOCK:
+            return 1, 0, joined[0][0]
+        if self.block == 0 or self.shape[0] == 1:
+            return None
+        pixels = join(self.others()[1:])
+        if len(pixels) > 1 or (pixels and pixels[0][1] != BLOCK):
+            return None
+        return self.shape[0], self.strides[0], pixels[0][0] if pixels else 1
+
     def runs(self, rank: int) -> tuple[tuple[int, int], ...] | None:
         """The axes that are not blocked, joined where they can be into at most ``rank`` of (size, stride), outer first.
 
@@ -116,21 +135,24 @@ def fits_strides(shape: Sequence[int], left: Sequence[int], right: Sequence[int]
 
 
 def blocked_strides(shape: Sequence[int], axis: int) -> tuple[int, ...]:
-    """Strides of a fresh blocked tensor: [axes before the pixels ...].
-
-    Axis 0 is outermost unless it is the blocked one; then come the blocks, then the other axes in order.
-    """
+    """Strides of a fresh blocked tensor: the batch is outermost, then come the blocks, then the other axes in order."""
     strides = [0] * len(shape)
+    batch = has_batch(len(shape), axis)
     inner = BLOCK
     for other in reversed(range(len(shape))):
-        if other not in (axis, 0):
+        if other != axis and not (batch and other == 0):
             strides[other] = inner
             inner *= shape[other]
     strides[axis] = inner
     inner *= -(-shape[axis] // BLOCK)
-    if axis != 0:
+    if batch:
         strides[0] = inner
     return tuple(strides)
+
+
+def has_batch(rank: int, block: int) -> bool:
+    """Whether axis 0 is a batch, outside of the blocks. Before channels that come last, all axes are pixels."""
+    return 0 < block < rank - 1
 
 
 def blocked_elements(shape: Sequence[int], axis: int) -> int:

@@ -9,7 +9,7 @@ from mconv.ir import Graph, Node, Value
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.types import Array
 
-from ..base import Artifact, Backend, Refused, refusal_problem
+from ..base import PLAIN, Artifact, Backend, Refused, Writing, refusal_problem
 from .net import Blob, Net
 from .shapes import default_form, fits, mat_shape
 from .writer import check_names, finish, param_text, weight_chunks
@@ -27,7 +27,7 @@ class NcnnBackend(Backend):
     code_operator: ClassVar[str] = "MC320"
     code_form: ClassVar[str] = "MC321"
 
-    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as an ncnn net; the numbers are read from the graph's arrays when they are written.
 
         Raises UnsupportedError with all refusals: MC320 no such operator, MC321 not in this form, MC322 too many

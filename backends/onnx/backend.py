@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from mconv.ir import Array, DType, Graph, MissingExtraError, Node, Problem, UnsupportedError, Value
 
-from ..base import Artifact, Backend, Refused, refusal_problem
+from ..base import PLAIN, Artifact, Backend, Refused, Writing, refusal_problem
 from .model import MAX_BYTES, OPSET, Model
 
 
@@ -20,7 +20,7 @@ class OnnxBackend(Backend):
     code_operator: ClassVar[str] = "MC350"
     code_form: ClassVar[str] = "MC351"
 
-    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as a model; weights are read from the graph's arrays when they are written.
 
         Raises UnsupportedError with all refusals: MC350 no such operator, MC351 not in this form, MC352 larger than

@@ -9,7 +9,7 @@ from mconv.ir import Graph, Node, Op
 from mconv.ir.errors import Problem, UnsupportedError
 from mconv.ir.types import Array
 
-from ..base import Artifact, Backend, Refused, refusal_problem
+from ..base import PLAIN, Artifact, Backend, Refused, Writing, refusal_problem
 from .fused import can_fuse
 from .model import TYPES, Model, SubGraph
 from .net import Net
@@ -35,7 +35,7 @@ class TfliteBackend(Backend):
         """True where ``op`` can carry the activation with its bounds."""
         return super().accepts_activation(op, activation) and can_fuse(activation)
 
-    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model") -> Artifact:
+    def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as a TFLite model.
 
         Raises UnsupportedError with all refusals: MC340 no such operator, MC341 not in this form, MC346 too large.

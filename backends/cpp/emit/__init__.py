@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from . import (
+    attention,
+    conv,
     elementwise,
     general_norm,
     general_product,
     general_windows,
     indexing,
+    linear,
     movement,
+    norm,
     padding,
+    pool,
     recurrent,
     reduction,
     regions,
@@ -17,13 +22,18 @@ from . import (
 )
 
 __all__ = [
+    "attention",
+    "conv",
     "elementwise",
     "general_norm",
     "general_product",
     "general_windows",
     "indexing",
+    "linear",
     "movement",
+    "norm",
     "padding",
+    "pool",
     "recurrent",
     "reduction",
     "regions",

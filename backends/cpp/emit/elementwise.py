@@ -16,6 +16,7 @@ from .. import reorder
 from ..backend import cpp
 from ..net import C_TYPES, Net, to_blocks
 from ..view import BLOCK, View, row_major
+from . import scale
 from .formulas import NEEDS_VECTOR, SCALAR, VECTOR, arithmetic_type
 
 MAX_NODES, MAX_LEAVES = 16, 12
@@ -94,6 +95,9 @@ def quantize(node: Node, net: Net) -> None:
 
 def compute(node: Node, net: Net) -> None:
     """Leave the node to its reader, or compute it with all nodes that were left to it."""
+    if scale.is_left_to_reader(node, net):
+        net.deferred.add(node)
+        return
     group = net.groups.get(node) or _own_group(node)
     reader = _only_reader(node, net)
     if reader is not None and _can_join(node, reader, group, net):
@@ -160,7 +164,9 @@ class Loop:
         columns = [_braced(a[k] for a in axes) for k in range(len(axes[0]))]
         strides = "".join(f", {c}" for c in columns[2:]) if leaves else ", {}"
         head = f"static const Loop<{len(leaves)}> s{{{len(axes)}, {columns[0]}, {columns[1]}, {{{strides[2:]}}}}};"
-        parameters = ", ".join(f"{self._parameter(v)} {leaf.name}" for (v, _), leaf in zip(self._leaves, leaves, strict=True))
+        parameters = ", ".join(
+            f"{self._parameter(v)} {leaf.name}" for (v, _), leaf in zip(self._leaves, leaves, strict=True)
+        )
         lines = [head, f"{name}(r, s, {net.ptr(result)}, [=]({parameters}) {{", *self._body(), f"}}{''.join(calls)});"]
         net.step("\n".join(lines), [leaf.view for leaf in leaves], [result], needs=["elementwise"], covers=covers)
 

@@ -37,7 +37,7 @@ def literal(value: float, dtype: DType) -> str:
         suffix = {DType.U64: "ull", DType.I64: "ll"}.get(dtype, "u" if dtype is DType.U32 else "")
         return f"{C_TYPES[dtype]}({whole}{suffix})"
     if math.isnan(value):
-        return f"{arithmetic_type(dtype)}(__builtin_nan(\"\"))"
+        return f'{arithmetic_type(dtype)}(__builtin_nan(""))'
     if math.isinf(value):
         return f"{'-' if value < 0 else ''}{arithmetic_type(dtype)}(INF)"
     if dtype is DType.F64:
@@ -166,7 +166,9 @@ def _isinf(op: o.IsInf, args: Sequence[str], dtype: DType) -> str:
     if not dtype.is_float:
         return "false"
     infinity = literal(math.inf, dtype)
-    signs = [f"{args[0]} == {sign}{infinity}" for sign, on in (("", op.detect_positive), ("-", op.detect_negative)) if on]
+    signs = [
+        f"{args[0]} == {sign}{infinity}" for sign, on in (("", op.detect_positive), ("-", op.detect_negative)) if on
+    ]
     return " || ".join(signs) or "false"
 
 

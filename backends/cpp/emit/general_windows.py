@@ -14,6 +14,7 @@ from ..net import C_TYPES, Net
 from ..view import View, transposed
 from .activate import finished
 from .common import braced, floats, is_empty, truth, wide
+from .epilogue import EPILOGUES
 
 
 def few_spatial_axes(node: Node) -> bool | str:
@@ -64,7 +65,7 @@ def _give(node: Node, net: Net, y: View, *, last: bool) -> None:
         net.give(node.result, transposed(y, (0, *range(2, len(y.shape)), 1)))
 
 
-@cpp.emits(o.Conv, where=(f32_or_f64, few_spatial_axes))
+@cpp.emits(o.Conv, where=(f32_or_f64, few_spatial_axes), activation=EPILOGUES)
 def conv(node: Node, net: Net) -> None:
     """Row by row, a tap at a time."""
     general_conv(node, net)

@@ -105,5 +105,3 @@ def unfold(node: Node, net: Net) -> None:
     strides = [s * op.step if a == op.axis else s for a, s in enumerate(x.strides)]
     shape = node.result.type.static_shape
     net.give(node.result, x.replace(shape=shape, strides=(*strides, x.strides[op.axis])))
-
-

@@ -1,6 +1,7 @@
 // Loops whose items are independent.
 // needs: vec run
 //
+//   Split(n, most)           n things in parts of nearly equal size, at most `most` each
 //   parallel(r, items, f)    f(item, worker) once for every item of [0, items); a plain loop with one thread
 namespace {
 
@@ -15,5 +16,13 @@ MC_INLINE void parallel(Run& r, int items, const F& f) {
     r.dispatch(r.pool, items, Call::one, (void*)&f);
   }
 }
+
+// n things in parts of nearly equal size
+struct Split {
+  int parts, small, larger;
+  Split(int n, int most) : parts(ceil_div(n, most)), small(n / parts), larger(n % parts) {}
+  int begin(int i) const { return i * small + imin(i, larger); }
+  int size(int i) const { return small + (i < larger); }
+};
 
 }  // namespace

@@ -23,6 +23,14 @@
 #define MC_UNROLL _Pragma("GCC unroll 64")
 // The compiler forgets where p points: values read through it are not kept over many steps, which would spill.
 #define MC_HIDE(p) asm("" : "+r"(p))
+// v is a register from here on: it is loaded once, not again by everyone who uses it.
+#if defined(__AVX512F__)
+#define MC_KEEP(v) asm("" : "+v"(v))
+#elif defined(__x86_64__)
+#define MC_KEEP(v) asm("" : "+x"(v))
+#else
+#define MC_KEEP(v) asm("" : "+w"(v))
+#endif
 
 namespace {
 
@@ -36,7 +44,7 @@ typedef float vfu __attribute__((vector_size(MC_VL * 4), aligned(4), may_alias))
 #if MC_VL == 16
 constexpr int TILE_PIXELS = 14, TILE_BLOCKS = 2, DEPTHWISE_PIXELS = 14;
 #elif MC_VL == 8
-constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 7;
+constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 10;
 #elif defined(__aarch64__)
 constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 14;
 #else
@@ -96,11 +104,31 @@ MC_INLINE vf exp_parts(vf x, vi* n) {
   p = p * r + 0.499999934f;
   return p * (r * r) + r + 1.f;
 }
-// e^x where x is held within [-87, 88]: for sums and quotients, where that is not seen
+// e^x where x is held within [-87, 88]: for sums and quotients, where that is not seen. Relative error 1e-7 + 5e-8 |x|.
 MC_INLINE vf vexp(vf x) {
-  vi n;
-  vf p = exp_parts(clamp(x, -87.f, 88.f), &n);
-  return p * pow2(n);
+  const vf magic = splat(12582912.f);
+  x = clamp(x, -87.f, 88.f);
+  const vf t = x * 1.44269504f + magic;
+  const vf f = x * 1.44269504f - (t - magic);
+  vf p = splat(1.3264678e-3f);
+  p = p * f + 9.6715147e-3f;
+  p = p * f + 5.55073388e-2f;
+  p = p * f + 0.240222421f;
+  p = p * f + 0.693146978f;
+  p = p * f + 1.f;
+  return (vf)((vi)p + ((vi)t << 23));
+}
+// 1 / x, x a normal number: the machine's estimate and a Newton step where that is faster than a division
+MC_INLINE vf reciprocal(vf x) {
+#if MC_VL == 16
+  const vf r = (vf)__builtin_ia32_rcp14ps512_mask(x, vf{}, (unsigned short)-1);
+  return r * (2.f - x * r);
+#elif MC_VL == 8
+  const vf r = __builtin_ia32_rcpps256(x);
+  return r * (2.f - x * r);
+#else
+  return 1.f / x;
+#endif
 }
 // e^x over all floats
 MC_INLINE vf vexp_full(vf x) {
@@ -147,12 +175,12 @@ MC_INLINE vf vtanh(vf x) {
   p = p * q + 0.133311274f;
   p = p * q - 0.333332605f;
   vf small = x + x * (p * q);
-  vf large = 1.f - 2.f / (vexp(a + a) + 1.f);
+  vf large = 1.f - 2.f * reciprocal(vexp(a + a) + 1.f);
   return select(a < splat(0.625f), small, sign_of(x, large));
 }
 // erfc(a) for a >= 0 with the relative error of one exponential: e^(-a*a) times a polynomial of 1/(1 + 0.4a)
 MC_INLINE vf erfc_positive(vf a) {
-  vf t = 1.f / (a * 0.4f + 1.f);
+  vf t = reciprocal(a * 0.4f + 1.f);
   vf p = splat(4.4148887e-2f);
   p = p * t - 0.154382356f;
   p = p * t + 0.112981245f;
@@ -175,8 +203,8 @@ MC_INLINE vf verf(vf x) {
   p = p * q + 1.12837917f;
   return select(a < splat(1.f), x * p, sign_of(x, 1.f - erfc_positive(a)));
 }
-MC_INLINE vf sigmoid(vf x) { return 1.f / (vexp(-x) + 1.f); }
-MC_INLINE vf silu(vf x) { return x / (vexp(-x) + 1.f); }
+MC_INLINE vf sigmoid(vf x) { return reciprocal(vexp(-x) + 1.f); }
+MC_INLINE vf silu(vf x) { return x * sigmoid(x); }
 MC_INLINE vf hard_sigmoid(vf x, float slope, float offset) { return clamp(x * slope + offset, 0.f, 1.f); }
 MC_INLINE vf hard_swish(vf x) { return x * hard_sigmoid(x, 1.f / 6, 0.5f); }
 MC_INLINE vf gelu(vf x) {
@@ -192,7 +220,7 @@ MC_INLINE vf mish(vf x) {
   // tanh(log(1 + e)) = (e*e + 2e) / (e*e + 2e + 2)
   vf e = vexp(clamp(x, -87.f, 20.f));
   vf n = e * (e + 2.f);
-  return x * (n / (n + 2.f));
+  return x * (n * reciprocal(n + 2.f));
 }
 MC_INLINE vf expm1(vf x) {
   vf p = splat(1.f / 720);

@@ -9,7 +9,7 @@
 #include "@NAME@_internal.h"
 
 @POOL@
-
+@AEAD@
 #define HIDDEN __attribute__((visibility("hidden")))
 extern "C" {
 extern HIDDEN const @NAME@_code @NAME@_code_base;
@@ -35,6 +35,7 @@ namespace {
 
 constexpr size_t ARENA = @ARENA@, SCRATCH = @SCRATCH@, PREPARED = @PREPARED@;
 constexpr size_t WEIGHTS = @WEIGHTS@;  // bytes of the weights' file
+[[maybe_unused]] constexpr size_t OPENED = @OPENED@;  // of the weights in the clear
 constexpr int INPUTS = @INPUTS@, OUTPUTS = @OUTPUTS@, MAX_THREADS = 256;
 constexpr unsigned GOLDEN_RANGE = @GOLDEN_RANGE@;
 
@@ -159,9 +160,9 @@ bool same(const @NAME@_model* m, const unsigned char* data, int index) {
   }
   return true;
 }
-
+@TAG@
 }  // namespace
-
+@SEAL_CODE@
 int @NAME@_inputs(void) { return INPUTS; }
 int @NAME@_outputs(void) { return OUTPUTS; }
 const @NAME@_tensor* @NAME@_input(int index) { return index >= 0 && index < INPUTS ? input_types + index : nullptr; }
@@ -228,9 +229,24 @@ int @NAME@_run(@NAME@_model* m, const void* const* inputs, void* const* outputs)
   return @GUARD@_OK;
 }
 
+int @NAME@_run_batch(@NAME@_model* m, size_t count, const void* const* inputs, void* const* outputs) {
+  if ((INPUTS && !inputs) || (OUTPUTS && !outputs)) return @GUARD@_ERROR_ARGUMENT;
+  const void* in[INPUTS + 1] = {};
+  void* out[OUTPUTS + 1] = {};
+  for (size_t n = 0; n < count; n++) {
+    for (int i = 0; i < INPUTS; i++)
+      in[i] = inputs[i] ? static_cast<const unsigned char*>(inputs[i]) + n * input_types[i].bytes : nullptr;
+    for (int i = 0; i < OUTPUTS; i++)
+      out[i] = outputs[i] ? static_cast<unsigned char*>(outputs[i]) + n * output_types[i].bytes : nullptr;
+    const int error = @NAME@_run(m, in, out);
+    if (error) return error;
+  }
+  return @GUARD@_OK;
+}
+
 int @NAME@_selftest(@NAME@_model* m) {
   if (!m) return @GUARD@_ERROR_ARGUMENT;
-  unsigned char* in[INPUTS + 1] = {};
+@CHECK_CODE@  unsigned char* in[INPUTS + 1] = {};
   unsigned char* out[OUTPUTS + 1] = {};
   bool enough = true;
   for (int i = 0; i < INPUTS; i++) enough &= (in[i] = allocate(input_types[i].bytes)) != nullptr;

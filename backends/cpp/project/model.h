@@ -34,7 +34,8 @@ enum {
   @GUARD@_ERROR_MEMORY = 2,   /* memory or threads cannot be had */
   @GUARD@_ERROR_KEY = 3,      /* the weights are encrypted, and there is no key */
   @GUARD@_ERROR_WEIGHTS = 4,  /* the weights are not those of this build, or the key is not theirs */
-  @GUARD@_ERROR_NUMBERS = 5   /* the self-test: the outputs are not what they should be */
+  @GUARD@_ERROR_NUMBERS = 5,  /* the self-test: the outputs are not what they should be */
+  @GUARD@_ERROR_CODE = 6      /* the code is not what was sealed */
 };
 
 /* Element types of tensors. */
@@ -71,6 +72,8 @@ typedef struct @NAME@_options {
 
 @GUARD@_API int @NAME@_create(@NAME@_model** model, const @NAME@_options* options);
 @GUARD@_API int @NAME@_run(@NAME@_model* model, const void* const* inputs, void* const* outputs);
+/* `count` samples: run on each in turn, inputs and outputs lying one behind the other. */
+@GUARD@_API int @NAME@_run_batch(@NAME@_model* model, size_t count, const void* const* inputs, void* const* outputs);
 @GUARD@_API int @NAME@_selftest(@NAME@_model* model);
 @GUARD@_API void @NAME@_destroy(@NAME@_model* model);
 @GUARD@_API const char* @NAME@_isa(const @NAME@_model* model);

@@ -1,10 +1,15 @@
 // Runs the self-test on every instruction set that the processor has, with one thread and with two.
+#include <sys/stat.h>
+
 #include <cstdio>
+#include <cstring>
+#include <string>
 
 #include "@NAME@.h"
-@TEST_KEY@
-int main() {
-  int failed = 0, ran = 0;
+@TEST_KEY@@SEAL_DECLARATION@
+int main(int argc, char** argv) {
+  (void)argc, (void)argv;
+@ASK_KEY@@SEAL_CALL@  int failed = 0, ran = 0;
   for (const char* isa : {"base", "avx2", "avx512"}) {
     for (int threads = 1; threads <= 2; threads++) {
       @NAME@_options options = {};

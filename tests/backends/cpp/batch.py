@@ -124,7 +124,9 @@ def source_of(units: Sequence[Unit]) -> str:
     macros = sorted({m for u in units for m in u.macros})
     parts = [HEAD, *(f"#define {m}" for m in macros), joined(fragments)]
     for u in units:
-        parts.append(f"namespace in_{u.name} {{\nusing {u.name}_frame = batch_frame;\nusing {u.name}_code = batch_code;\n")
+        parts.append(
+            f"namespace in_{u.name} {{\nusing {u.name}_frame = batch_frame;\nusing {u.name}_code = batch_code;\n"
+        )
         parts.append(u.text.replace('__attribute__((visibility("hidden")))', ""))
         parts.append("}\n#undef CODE_NAME\n#undef CODE\n#undef TEXT_OF\n#undef TEXT\n")
     return "\n".join(parts)

@@ -1,0 +1,269 @@
+"""Convolutions of images in f32 by the fast kernels: pointwise, dense, depthwise."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mconv.ir import DType, Node, Value
+from mconv.ir.ops import Conv, ConvTranspose
+
+from .. import packing
+from ..backend import cpp
+from ..choose import convolution_algorithm
+from ..net import Net
+from ..stream import Rows, Source
+from ..view import BLOCK, View
+from . import epilogue, scale
+from .conditions import constant
+from .epilogue import Epilogue
+
+CHANNELS = 1
+"""The axis of the channels."""
+PLANAR_CHANNELS = 4
+"""An image of at most so many channels that lies planar is read as it lies."""
+
+
+def images(node: Node) -> bool | str:
+    """x is an f32 image of two spatial axes, channels first"""
+    x = node.inputs[0].type
+    if x.dtype is not DType.F32 or x.rank != 4:
+        return f"x is {x}"
+    return not getattr(node.op, "channels_last", False)
+
+
+def whole_or_depthwise(node: Node) -> bool | str:
+    """there is one group, or a group a channel"""
+    op, weight = node.op, node.inputs[1].type.static_shape
+    assert isinstance(op, ConvTranspose)
+    whole = op.groups == 1 or (op.groups == weight[0] and weight[1] == 1)
+    return whole or f"{op.groups} groups of {weight[0] // op.groups} channels"
+
+
+@cpp.faster(Conv, where=(images, constant("w", "b")))
+def convolution(node: Node, net: Net) -> None:
+    """The kernel that fits, with what follows fused into it."""
+    assert isinstance(node.op, Conv)
+    op = node.op
+    weight = node.inputs[1].constant
+    outputs, inputs = weight.shape[:2]
+    if op.groups > 1 and op.groups == outputs and inputs == 1:
+        depthwise(node, net)
+    elif op.groups > 1:
+        grouped(node, net)
+    elif scale.is_pointwise(node):
+        pointwise(node, net)
+    else:
+        dense(node, net)
+
+
+class Layer:
+    """What all kernels for a convolution share: views of operands and result, what follows, the shape struct."""
+
+    def __init__(self, node: Node, net: Net, *, planar: bool = False, x: Value | None = None) -> None:
+        assert isinstance(node.op, Conv | ConvTranspose)
+        self.node, self.net, self.op = node, net, node.op
+        self.after = epilogue.of(node, net, CHANNELS)
+        self.x = net.planar(node.inputs[0]) if planar else net.blocked(x or node.inputs[0], CHANNELS)
+        self.bias = bias_of(node.operand("b"), net)
+        self.y = epilogue.result_of(self.after, node, net, CHANNELS)
+        self.planar = planar
+        _, self.inputs, self.height, self.width = node.inputs[0].type.static_shape
+        self.images, self.outputs, self.rows, self.columns = node.result.type.static_shape
+
+    def shape(self, band: int = 0, chunk: int = 0, channels: tuple[int, int] | None = None) -> str:
+        """C++ for the struct Conv2d."""
+        inputs, outputs = channels or (self.inputs, self.outputs)
+        weight, op = self.node.inputs[1].type.static_shape, self.op
+        xs = self.height * self.width if self.planar else "$xs"
+        return (
+            f"static const Conv2d s{{/*c, k*/ {inputs}, {outputs}, "
+            f"/*h, w, oh, ow*/ {self.height}, {self.width}, {self.rows}, {self.columns},\n"
+            f"                     /*kh, kw*/ {weight[2]}, {weight[3]}, /*sy, sx*/ {op.strides[0]}, {op.strides[1]}, "
+            f"/*dy, dx*/ {op.dilations[0]}, {op.dilations[1]}, /*py, px*/ {op.pads[0]}, {op.pads[1]},\n"
+            f"                     /*xs, ys*/ {xs}, $ys, /*rings*/ $xring, $yring, "
+            f"/*band, chunk*/ {band}, {chunk}, {self.after.post()}}};"
+        )
+
+    def window(self, alone: bool) -> Rows:
+        """Which rows of x a row of the result needs; with ``alone`` false it is made with all others only."""
+        kernel = self.node.inputs[1].type.static_shape[2]
+        span = (kernel - 1) * self.op.dilations[0] + 1
+        source = Source(self.x, self.height, self.op.strides[0], self.op.pads[0], span)
+        return Rows(self.rows, self.y, self.x, (source,) if alone and self.images == 1 else (), self.after.residual)
+
+    def add(
+        self,
+        text: str,
+        weights: View,
+        *,
+        needs: tuple[str, ...],
+        scratch: int = 0,
+        rows_alone: bool = True,
+        reads: tuple[View, ...] = (),
+        covers: tuple[Node, ...] = (),
+    ) -> None:
+        """Add the step: ``text`` with @x, @y, @w and @side is the call for one image."""
+        net = self.net
+        step_x, step_y, step_r = (
+            view.strides[0] if view is not None and self.images > 1 else 0
+            for view in (self.x, self.y, self.after.residual)
+        )
+        pointers = {
+            "@x": net.ptr(self.x) + (f" + n * {step_x}" if step_x else ""),
+            "@y": net.ptr(self.y) + (f" + n * {step_y}" if step_y else ""),
+            "@w": net.ptr(weights),
+            "@side": f"Side{self.after.side(net, self.bias, step_r)}",
+        }
+        lines = text.splitlines()
+        call = lines[-1]
+        for name, pointer in pointers.items():
+            call = call.replace(name, pointer)
+        if self.images > 1:
+            call = f"for (int64_t n = 0; n < {self.images}; n++) {call}"
+        read = [self.x, weights, *reads, *self.after.reads, *([self.bias] if self.bias is not None else [])]
+        net.step(
+            "\n".join([*lines[:-1], call]),
+            read,
+            [self.y],
+            needs=needs,
+            scratch=scratch,
+            covers=(*covers, *self.after.covers),
+            stream=self.window(rows_alone),
+        )
+
+
+def bias_of(value: Value | None, net: Net) -> View | None:
+    """The bias in the kernels' order, the last block filled up."""
+    return None if value is None else net.constant(packing.pack_vector(value.constant).reshape(-1))
+
+
+def pointwise(node: Node, net: Net) -> None:
+    """A 1x1 convolution: one product of matrices. A scale of x's channels that was left to it goes in."""
+    scaled = scale.of(node.inputs[0], net)
+    layer = Layer(node, net, x=scaled.x if scaled else None)
+    weights = net.packed(node.inputs[1], packing.pack_pointwise)
+    pixels = layer.height * layer.width
+    block = packing.gemm_block(layer.inputs, layer.outputs, pixels)
+    way = scale.way(layer.outputs, pixels) if scaled else 0
+    shape = pointwise_shape(layer.inputs, layer.outputs, layer.width, block, layer.after, way)
+    if scaled is None:
+        layer.add(f"{shape}\npointwise(r, s, @x, @w, @side, @y, $y0, $y1);", weights, needs=("gemm",))
+        return
+    factors = net.blocked(scaled.scale, CHANNELS)
+    text = f"{shape}\npointwise_scaled(r, s, @x, {net.ptr(factors)}, @w, @side, @y, $y0, $y1);"
+    scratch = scale.scratch(way, layer.inputs, block)
+    layer.add(text, weights, needs=("gemm",), scratch=scratch, reads=(factors,), covers=(scaled.node,))
+
+
+def pointwise_shape(inputs: int, outputs: int, width: int, block: int, after: Epilogue, scale: int = 0) -> str:
+    """C++ for the struct Pointwise."""
+    return (
+        f"static const Pointwise s{{/*c, k, w*/ {inputs}, {outputs}, {width}, /*xs, ys*/ $xs, $ys, "
+        f"/*rings*/ $xring, $yring,\n"
+        f"                         /*block*/ {block}, /*scale*/ {scale}, {after.post()}}};"
+    )
+
+
+def dense(node: Node, net: Net) -> None:
+    """A convolution of any window; the first of a network reads the planar input as it lies."""
+    x = node.inputs[0]
+    planar = x.type.static_shape[1] <= PLANAR_CHANNELS and any(v.is_dense for v in net.views(x))
+    layer = Layer(node, net, planar=planar)
+    op = layer.op
+    weight = node.inputs[1].type.static_shape
+    algorithm = convolution_algorithm(
+        layer.inputs, layer.outputs, (layer.rows, layer.columns), _two(weight[2:]), _two(op.strides), _two(op.dilations)
+    )
+    if algorithm != "direct" and not planar and not net.exact:
+        winograd(layer, 4 if algorithm == "winograd4" else 2)
+        return
+    plan = packing.conv2d_plan(
+        layer.inputs,
+        (layer.rows, layer.columns),
+        (weight[2], weight[3]),
+        (op.strides[0], op.strides[1]),
+        (op.dilations[0], op.dilations[1]),
+        planar,
+    )
+    weights = net.packed(node.inputs[1], packing.pack_planar if planar else packing.pack_dense)
+    name = "conv2d_planar" if planar else "conv2d"
+    text = f"{layer.shape(plan.band, plan.chunk)}\n{name}(r, s, @x, @w, @side, @y, $y0, $y1);"
+    layer.add(text, weights, needs=("direct",), scratch=plan.scratch * 4)
+
+
+def _two(sizes: tuple[int, ...]) -> tuple[int, int]:
+    rows, columns = sizes
+    return rows, columns
+
+
+def winograd(layer: Layer, tile: int) -> None:
+    """A 3x3 convolution by F(4x4, 3x3) or F(2x2, 3x3); the weights are transformed when a model is created."""
+    net, inputs, outputs = layer.net, layer.inputs, layer.outputs
+    packed = net.packed(layer.node.inputs[1], packing.pack_winograd)
+    nbytes = (tile + 2) ** 2 * inputs * packing.blocks_of(outputs) * BLOCK * 4
+    transformed = net.prepare(
+        packed, nbytes, lambda source, made: f"winograd_weights<{tile}>({inputs}, {outputs}, {source}, {made});"
+    )
+    plan = packing.winograd_plan(tile, inputs, outputs, (layer.rows, layer.columns))
+    text = f"{layer.shape(plan.band, plan.chunk)}\nwinograd<{tile}>(r, s, @x, @w, @side, @y, $y0, $y1);"
+    weights = View(transformed, DType.F32, (nbytes // 4,), (1,))
+    layer.add(text, weights, needs=("winograd",), scratch=plan.scratch * 4, rows_alone=False)
+
+
+def depthwise(node: Node, net: Net) -> None:
+    """A filter for each channel."""
+    layer = Layer(node, net)
+    op = layer.op
+    width = node.inputs[1].type.static_shape[3]
+    special = width in (3, 5, 7) and op.strides[1] in (1, 2) and op.dilations[1] == 1 and op.pads[1] < width
+    name = f"depthwise<{width}, {op.strides[1]}>" if special else "depthwise_any"
+    weights = net.packed(node.inputs[1], packing.pack_depthwise)
+    layer.add(f"{layer.shape()}\n{name}(r, s, @x, @w, @side, @y, $y0, $y1);", weights, needs=("depthwise",))
+
+
+def grouped(node: Node, net: Net) -> None:
+    """Groups wider than one channel: whole blocks, a few lanes of a block each, or any."""
+    layer = Layer(node, net)
+    op, value = layer.op, node.inputs[1]
+    outputs, width, rows, columns = value.type.static_shape
+    groups, each = op.groups, outputs // op.groups
+    kernel, stride, dilation = (rows, columns), _two(op.strides), _two(op.dilations)
+    result = (layer.rows, layer.columns)
+    special = (
+        columns in (3, 5, 7) and stride[1] in (1, 2) and dilation[1] == 1 and max(op.pads[1], op.pads[3]) < columns
+    )
+    if width % BLOCK == 0 and each % BLOCK == 0:
+        plan = packing.conv2d_plan(width, result, kernel, stride, dilation)
+        call = f"conv2d_groups(r, s, {groups}, @x, @w, @side, @y, $y0, $y1);"
+        weights = net.packed(value, partial(packing.pack_groups, groups=groups), name=f"groups {groups}")
+        shape = layer.shape(plan.band, plan.chunk, channels=(width, each))
+        layer.add(f"{shape}\n{call}", weights, needs=("grouped",), scratch=plan.scratch * 4)
+    elif width == each and width in (2, 4, 8) and special:
+        call = f"conv2d_lanes<{width}, {columns}, {stride[1]}>(r, s, @x, @w, @side, @y, $y0, $y1);"
+        layer.add(f"{layer.shape()}\n{call}", net.packed(value, packing.pack_lanes), needs=("grouped",))
+    else:
+        plan = packing.grouped_plan(layer.inputs, outputs, groups, result, kernel, stride, dilation)
+        call = f"conv2d_grouped(r, s, {groups}, @x, @w, @side, @y, $y0, $y1);"
+        weights = net.packed(value, partial(packing.pack_grouped, groups=groups), name=f"grouped {groups}")
+        layer.add(
+            f"{layer.shape(plan.band, plan.chunk)}\n{call}", weights, needs=("grouped",), scratch=plan.scratch * 4
+        )
+
+
+@cpp.faster(ConvTranspose, where=(images, constant("w", "b"), whole_or_depthwise))
+def transposed(node: Node, net: Net) -> None:
+    """A transposed convolution: a dense one for each remainder by the stride."""
+    layer = Layer(node, net)
+    op, value = layer.op, node.inputs[1]
+    stride, dilation = _two(op.strides), _two(op.dilations)
+    if op.groups > 1:
+        call = "depthwise_transposed(r, s, @x, @w, @side, @y, $y0, $y1);"
+        weights, scratch, shape = net.packed(value, packing.pack_depthwise), 0, layer.shape()
+    else:
+        kernel = _two(value.type.static_shape[2:])
+        plan = packing.transposed_plan(layer.inputs, (layer.rows, layer.columns), kernel, stride, dilation)
+        call = "conv2d_transposed(r, s, @x, @w, @side, @y, $y0, $y1);"
+        pack = partial(packing.pack_transposed, stride=stride, dilation=dilation)
+        weights = net.packed(value, pack, name=f"transposed {stride} {dilation}")
+        scratch, shape = plan.scratch * 4, layer.shape(plan.band, plan.chunk)
+    layer.add(f"{shape}\n{call}", weights, needs=("transposed",), scratch=scratch, rows_alone=False)

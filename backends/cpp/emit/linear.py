@@ -1,0 +1,43 @@
+"""Products with constant matrices in f32: the channels are the last axis, everything before it is pixels."""
+
+from __future__ import annotations
+
+from mconv.ir import Node
+from mconv.ir.ops import Linear
+
+from .. import packing
+from ..backend import cpp
+from ..net import Net
+from ..stream import Rows
+from . import epilogue
+from .conditions import constant, f32
+from .conv import bias_of, pointwise_shape
+
+
+@cpp.faster(Linear, where=(f32, constant("w", "b")))
+def linear(node: Node, net: Net) -> None:
+    """A pointwise convolution of tokens."""
+    value = node.inputs[0]
+    axis = value.type.rank - 1
+    outputs, inputs = node.inputs[1].type.static_shape
+    after = epilogue.of(node, net, axis)
+    x = net.blocked(value, axis)
+    y = epilogue.result_of(after, node, net, axis)
+    bias = bias_of(node.operand("b"), net)
+    weights = net.packed(node.inputs[1], packing.pack_pointwise)
+    found = x.images()
+    assert found is not None
+    images, step, pixels = found
+    block = packing.gemm_block(inputs, outputs, pixels)
+    many = images > 1
+    residual_step = after.residual.strides[0] if many and after.residual is not None else 0
+    side = f"Side{after.side(net, bias, residual_step)}"
+    x_at = net.ptr(x) + (f" + n * {step}" if many else "")
+    y_at = net.ptr(y) + (f" + n * {y.strides[0]}" if many else "")
+    loop = f"for (int64_t n = 0; n < {images}; n++) " if many else ""
+    text = (
+        f"{pointwise_shape(inputs, outputs, pixels, block, after)}\n"
+        f"{loop}pointwise(r, s, {x_at}, {net.ptr(weights)}, {side}, {y_at}, 0, 1);"
+    )
+    reads = [x, weights, *after.reads, *([bias] if bias is not None else [])]
+    net.step(text, reads, [y], needs=["gemm"], covers=after.covers, stream=Rows(1, y, x, (), after.residual))

@@ -1,0 +1,108 @@
+"""Normalisations and softmax over the channels of blocked values in f32."""
+
+from __future__ import annotations
+
+from mconv.ir import Node, Value
+from mconv.ir.ops import GroupNorm, InstanceNorm, LayerNorm, LogSoftmax, RMSNorm, Softmax
+
+from .. import packing
+from ..backend import cpp
+from ..net import Net
+from ..view import View
+from .conditions import f32
+from .conv import CHANNELS, images
+from .epilogue import number
+from .reduction import general_softmax
+
+
+def last_axis(node: Node) -> bool:
+    """over the last axis, with constant gamma and beta"""
+    op, value = node.op, node.inputs[0]
+    assert isinstance(op, LayerNorm | RMSNorm)
+    return value.type.rank > 1 and op.axis == value.type.rank - 1 and _constant_parameters(node)
+
+
+def _constant_parameters(node: Node) -> bool:
+    return all(v.is_constant and v.type.rank == 1 for v in node.inputs[1:])
+
+
+def _parameter(value: Value | None, net: Net) -> View | None:
+    return None if value is None else net.constant(packing.pack_vector(value.constant).reshape(-1))
+
+
+@cpp.faster(LayerNorm, RMSNorm, where=(f32, last_axis))
+def over_channels(node: Node, net: Net) -> None:
+    """Each pixel's channels."""
+    op = node.op
+    assert isinstance(op, LayerNorm | RMSNorm)
+    value, axis = node.inputs[0], node.inputs[0].type.rank - 1
+    x = net.blocked(value, axis)
+    parameters = [_parameter(node.operand(name), net) for name in ("gamma", "beta")]
+    y = net.result(node.result, axis, over=[value])
+    gamma, beta = ("nullptr" if p is None else net.ptr(p) for p in parameters)
+    name = "layer_norm" if isinstance(op, LayerNorm) else "rms_norm"
+    found = x.images()
+    assert found is not None
+    call = each_image(
+        found[0],
+        f"{name}(r, {x.channels}, {found[2]}, {number(op.epsilon)}, {x.block_stride}, {y.block_stride}, "
+        f"{at_image(net, x, found[0])}, {gamma}, {beta}, {at_image(net, y, found[0])});",
+    )
+    net.step(call, [x, *(p for p in parameters if p is not None)], [y], needs=["norm"])
+
+
+def constant_parameters(node: Node) -> bool:
+    """gamma and beta are constant"""
+    return _constant_parameters(node)
+
+
+@cpp.faster(GroupNorm, InstanceNorm, where=(images, f32, constant_parameters))
+def over_groups(node: Node, net: Net) -> None:
+    """Groups of channels with all their pixels."""
+    op = node.op
+    assert isinstance(op, GroupNorm | InstanceNorm)
+    x = net.blocked(node.inputs[0], CHANNELS)
+    parameters = [_parameter(node.operand(name), net) for name in ("gamma", "beta")]
+    y = net.result(node.result, CHANNELS, over=[node.inputs[0]])
+    gamma, beta = ("nullptr" if p is None else net.ptr(p) for p in parameters)
+    groups = op.groups if isinstance(op, GroupNorm) else x.channels
+    found = x.images()
+    assert found is not None
+    call = each_image(
+        found[0],
+        f"group_norm(r, {x.channels}, {groups}, {found[2]}, {number(op.epsilon)}, {x.block_stride}, {y.block_stride}, "
+        f"{at_image(net, x, found[0])}, {gamma}, {beta}, {at_image(net, y, found[0])});",
+    )
+    scratch = 4 * 32 * x.blocks
+    net.step(call, [x, *(p for p in parameters if p is not None)], [y], needs=["norm"], scratch=scratch)
+
+
+@cpp.faster(Softmax, LogSoftmax, where=(f32,))
+def softmax(node: Node, net: Net) -> None:
+    """Over blocked channels where x is so blocked; else over planar rows."""
+    op, value = node.op, node.inputs[0]
+    assert isinstance(op, Softmax | LogSoftmax)
+    axis = op.axis % value.type.rank
+    x = next((v for v in net.views(value) if v.block == axis and v.images() is not None), None)
+    if x is None:
+        general_softmax(node, net)
+        return
+    found = x.images()
+    assert found is not None
+    y = net.result(node.result, axis, over=[value])
+    call = each_image(
+        found[0],
+        f"softmax_channels(r, {x.channels}, {found[2]}, {str(isinstance(op, LogSoftmax)).lower()}, {x.block_stride}, "
+        f"{y.block_stride}, {at_image(net, x, found[0])}, {at_image(net, y, found[0])});",
+    )
+    net.step(call, [x], [y], needs=["norm"])
+
+
+def each_image(count: int, call: str) -> str:
+    """The call for every image; ``n`` counts them."""
+    return call if count == 1 else f"for (int64_t n = 0; n < {count}; n++) {call}"
+
+
+def at_image(net: Net, view: View, count: int) -> str:
+    """The pointer to image ``n`` of ``count``."""
+    return net.ptr(view) + (f" + n * {view.strides[0]}" if count > 1 else "")

@@ -1,0 +1,99 @@
+// The micro-tile every matrix product runs through: MR pixels by NB blocks of 16 output channels in registers.
+// needs: vec epilogue
+//
+// A product is y[pixel][k] = sum over input blocks, taps and channels of x * w. The pixels of x lie PS floats apart (16:
+// blocked; 1: planar), its blocks `xs`, and tap t starts off[t] floats from the pixel. The weights of a panel (32 output
+// channels, or 16 for an odd last one) are one linear stream, `ws` = 32 or 16 floats a step, in the order
+// [input block][tap][channel of the block][ws]; the last block has only the rows of its real channels, so pad lanes of x
+// are never read. Smaller instruction sets walk the same stream one block of 16 at a time.
+namespace {
+
+struct Tile {
+  const ptrdiff_t* off;  // [taps], floats
+  int taps;
+  int full, tail;  // whole blocks of 16 channels; channels of a last partial one (planar: channels, 0)
+  size_t xs;       // floats between input blocks (planar: channels)
+  size_t ys;       // floats between output blocks
+  size_t rs;       // floats between residual blocks
+  ptrdiff_t jump;  // with SPLIT: floats from the first half's end to the second half's first pixel
+  int accumulate;  // starts from y instead of the bias
+  float lo, hi;
+};
+
+const ptrdiff_t NO_TAPS[1] = {0};
+constexpr int PREFETCH_STEPS = 48;
+
+template <int MR, int NB, int PS, bool SPLIT>
+MC_NOINLINE void tile(const Tile& t, const float* __restrict x, const float* __restrict w, size_t ws,
+                      const float* __restrict bias, const float* res, float* y) {
+  constexpr int NV = NB * VPB;
+  vf acc[MR][NV];
+  if (t.accumulate) {
+    MC_UNROLL for (int m = 0; m < MR; m++)
+      MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] = load(y + (v / VPB) * t.ys + m * 16 + (v % VPB) * VL);
+  } else {
+    MC_UNROLL for (int v = 0; v < NV; v++) {
+      const vf b = load(bias + v * VL);
+      MC_UNROLL for (int m = 0; m < MR; m++) acc[m][v] = b;
+    }
+  }
+  const int blocks = t.full + (PS == 16 && t.tail > 0), taps = t.taps;
+  for (int cb = 0; cb < blocks; cb++) {
+    const int n = PS == 1 ? 1 : cb < t.full ? 16 : t.tail;
+    for (int i = 0; i < taps; i++) {
+      const float* p = x + t.off[i];
+      const float* q = SPLIT ? p + t.jump : p;
+      for (int c = 0; c < n; c++) {
+        vf wv[NV];
+        MC_UNROLL for (int v = 0; v < NV; v++) wv[v] = load(w + v * VL);
+        MC_UNROLL for (int v = 0; v < NB; v++) __builtin_prefetch(w + PREFETCH_STEPS * 16 * TILE_BLOCKS + v * 16, 0, 2);
+        MC_UNROLL for (int m = 0; m < MR; m++) {
+          const vf xv = splat((SPLIT && m >= MR / 2 ? q : p)[m * PS]);
+          MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] += xv * wv[v];
+        }
+        p++, w += ws;
+        if (SPLIT) q++;
+      }
+    }
+    x += t.xs;
+  }
+  const vf lo = splat(t.lo), hi = splat(t.hi);
+  if (res) {
+    MC_UNROLL for (int m = 0; m < MR; m++)
+      MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] += load(res + (v / VPB) * t.rs + m * 16 + (v % VPB) * VL);
+  }
+  MC_UNROLL for (int v = 0; v < NV; v++)
+    MC_UNROLL for (int m = 0; m < MR; m++)
+      store(y + (v / VPB) * t.ys + m * 16 + (v % VPB) * VL, vmin(hi, vmax(lo, acc[m][v])));
+}
+
+typedef void (*TileFn)(const Tile&, const float*, const float*, size_t, const float*, const float*, float*);
+template <int PS, bool SPLIT, int NB>
+MC_INLINE TileFn tile_of(int mr) {
+#define MC_TILE(n) (n <= TILE_PIXELS ? tile<n <= TILE_PIXELS ? n : 1, NB, PS, SPLIT> : nullptr)
+  if constexpr (SPLIT) {
+    static constexpr TileFn even[] = {MC_TILE(2), MC_TILE(4), MC_TILE(6), MC_TILE(8), MC_TILE(10), MC_TILE(12), MC_TILE(14)};
+    return even[mr / 2 - 1];
+  } else {
+    static constexpr TileFn any[] = {MC_TILE(1), MC_TILE(2), MC_TILE(3),  MC_TILE(4),  MC_TILE(5),  MC_TILE(6),  MC_TILE(7),
+                                     MC_TILE(8), MC_TILE(9), MC_TILE(10), MC_TILE(11), MC_TILE(12), MC_TILE(13), MC_TILE(14)};
+    return any[mr - 1];
+  }
+#undef MC_TILE
+}
+
+// One tile of a panel of nb blocks (2 with SPLIT). bias: nb * 16 floats or nullptr; res: nullptr = none.
+template <int PS, bool SPLIT>
+MC_INLINE void panel_tile(const Tile& t, int mr, int nb, const float* x, const float* w, const float* bias,
+                          const float* res, float* y) {
+  if (!bias) bias = ZEROS;
+  if constexpr (TILE_BLOCKS == 2) {
+    if (SPLIT || nb == 2) return tile_of<PS, SPLIT, 2>(mr)(t, x, w, 32, bias, res, y);
+  }
+  if constexpr (!SPLIT) {
+    for (int n = 0; n < nb; n++)
+      tile_of<PS, false, 1>(mr)(t, x, w + n * 16, nb * 16, bias + n * 16, res ? res + n * t.rs : nullptr, y + n * t.ys);
+  }
+}
+
+}  // namespace

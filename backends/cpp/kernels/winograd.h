@@ -1,0 +1,256 @@
+// 3x3 convolution of stride 1 by Winograd's minimal filtering, F(4x4, 3x3) and F(2x2, 3x3).
+// needs: vec run ring parallel epilogue window tile
+//
+//   winograd_weights<M>(c, k, w, u)                  once, when the model is created: w [K/32][C][9][2][16] (an odd last block
+//                                                    of 16 outputs has 1 for 2) to u [K/32][(M+2)^2][C][2][16]
+//   winograd_floats<M>(c, k)                         floats of u
+//   winograd<M>(r, s, x, u, side, y, y0, y1)         M of {2, 4}; kh = kw = 3, stride and dilation 1; any pads;
+//                                                    rows [y0, y1), best a multiple of M
+//     s.band      tile rows, and
+//     s.chunk     tile columns whose transformed inputs are in scratch together: winograd_plan() of packing.py, scratch too
+//   Points 0, 1, -1, 2, -2 and infinity (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015); the
+//   error of F(4x4) is about three times that of the direct sum, that of F(2x2) about the same.
+namespace {
+
+template <int M> struct WinogradTransform;
+template <> struct WinogradTransform<4> {
+  static constexpr int A = 6;
+  MC_INLINE void input(const vf* d, vf* o) {
+    const vf a = d[4] - 4.f * d[2], b = d[3] - 4.f * d[1], c = d[4] - d[2], e = 2.f * (d[3] - d[1]);
+    o[0] = 4.f * d[0] - 5.f * d[2] + d[4];
+    o[1] = a + b;
+    o[2] = a - b;
+    o[3] = c + e;
+    o[4] = c - e;
+    o[5] = 4.f * d[1] - 5.f * d[3] + d[5];
+  }
+  MC_INLINE void output(const vf* m, vf* o) {
+    const vf s = m[1] + m[2], t = m[1] - m[2], u = m[3] + m[4], v = m[3] - m[4];
+    o[0] = m[0] + s + u;
+    o[1] = t + 2.f * v;
+    o[2] = s + 4.f * u;
+    o[3] = t + 8.f * v + m[5];
+  }
+  static void filter(const double* g, int step, double* o) {
+    const double a = g[0], b = g[step], c = g[2 * step];
+    o[0] = a / 4;
+    o[1] = -(a + b + c) / 6;
+    o[2] = -(a - b + c) / 6;
+    o[3] = a / 24 + b / 12 + c / 6;
+    o[4] = a / 24 - b / 12 + c / 6;
+    o[5] = c;
+  }
+};
+template <> struct WinogradTransform<2> {
+  static constexpr int A = 4;
+  MC_INLINE void input(const vf* d, vf* o) {
+    o[0] = d[0] - d[2];
+    o[1] = d[1] + d[2];
+    o[2] = d[2] - d[1];
+    o[3] = d[1] - d[3];
+  }
+  MC_INLINE void output(const vf* m, vf* o) {
+    o[0] = m[0] + m[1] + m[2];
+    o[1] = m[1] - m[2] - m[3];
+  }
+  static void filter(const double* g, int step, double* o) {
+    const double a = g[0], b = g[step], c = g[2 * step];
+    o[0] = a;
+    o[1] = (a + b + c) / 2;
+    o[2] = (a - b + c) / 2;
+    o[3] = c;
+  }
+};
+
+template <int M>
+MC_INLINE size_t winograd_floats(int c, int k) {
+  return (size_t)(M + 2) * (M + 2) * c * ceil_div(k, 16) * 16;
+}
+
+template <int M>
+MC_NOINLINE void winograd_weights(int c, int k, const float* w, float* u) {
+  constexpr int A = M + 2;
+  const int blocks = ceil_div(k, 16);
+  for (int b = 0; b < blocks; b += 2) {
+    const int lanes = imin(2, blocks - b) * 16;
+    for (int ci = 0; ci < c; ci++)
+      for (int i = 0; i < lanes; i++) {
+        double g[9], t[A][3], o[A];
+        for (int j = 0; j < 9; j++) g[j] = w[((size_t)ci * 9 + j) * lanes + i];
+        for (int x = 0; x < 3; x++) {
+          WinogradTransform<M>::filter(g + x, 3, o);
+          for (int y = 0; y < A; y++) t[y][x] = o[y];
+        }
+        for (int y = 0; y < A; y++) {
+          WinogradTransform<M>::filter(t[y], 1, o);
+          for (int x = 0; x < A; x++) u[((size_t)(y * A + x) * c + ci) * lanes + i] = (float)o[x];
+        }
+      }
+    w += (size_t)c * 9 * lanes;
+    u += (size_t)c * A * A * lanes;
+  }
+}
+
+constexpr int WINOGRAD_RUN = 7;  // tiles of a row transformed together: neighbours share their columns' first half
+
+// One row of tiles of one 16-channel block, `tiles` of them: x's A rows to v[(A * A)][tile].
+template <int M>
+MC_NOINLINE void winograd_input(const float* const* rows, const int* steps, int w, int left, int tiles, float* v, size_t vs) {
+  constexpr int A = M + 2, COLS = WINOGRAD_RUN * M + 2;
+  vf t[COLS * A];
+  for (int first = 0; first < tiles; first += WINOGRAD_RUN) {
+    const int n = imin(WINOGRAD_RUN, tiles - first), cols = n * M + 2, x0 = first * M - left;
+    for (int j = 0; j < cols; j++) {
+      vf d[A];
+      if (x0 + j < 0 || x0 + j >= w) {
+        MC_UNROLL for (int i = 0; i < A; i++) t[j * A + i] = vf{};
+        continue;
+      }
+      MC_UNROLL for (int i = 0; i < A; i++) d[i] = load(rows[i] + (ptrdiff_t)(x0 + j) * steps[i]);
+      WinogradTransform<M>::input(d, t + j * A);
+    }
+    for (int a = 0; a < n; a++)
+      for (int i = 0; i < A; i++) {
+        vf d[A], o[A];
+        MC_UNROLL for (int j = 0; j < A; j++) d[j] = t[(a * M + j) * A + i];
+        WinogradTransform<M>::input(d, o);
+        float* p = v + (size_t)(i * A) * vs + (first + a) * 16;
+        MC_UNROLL for (int j = 0; j < A; j++) store(p + j * vs, o[j]);
+      }
+  }
+}
+
+// One tile of one block: m[(A * A)] to `high` x `wide` results.
+template <int M>
+MC_NOINLINE void winograd_output(const float* m, size_t ms, const float* bias, const float* const* res, float lo, float hi,
+                                 float* const* y, int ox, int high, int wide) {
+  constexpr int A = M + 2;
+  vf t[M][A];
+  MC_UNROLL for (int j = 0; j < A; j++) {
+    vf d[A], o[M];
+    MC_UNROLL for (int i = 0; i < A; i++) d[i] = load(m + (i * A + j) * ms);
+    WinogradTransform<M>::output(d, o);
+    MC_UNROLL for (int i = 0; i < M; i++) t[i][j] = o[i];
+  }
+  const vf b = load(bias), vlo = splat(lo), vhi = splat(hi);
+  MC_UNROLL for (int i = 0; i < M; i++) {
+    vf o[M];
+    WinogradTransform<M>::output(t[i], o);
+    if (i >= high) break;
+    float* p = y[i] + ox * 16;
+    const float* q = res ? res[i] + ox * 16 : nullptr;
+    MC_UNROLL for (int j = 0; j < M; j++) {
+      if (j >= wide) break;
+      vf v = o[j] + b;
+      if (q) v += load(q + j * 16);
+      store(p + j * 16, vmin(vhi, vmax(vlo, v)));
+    }
+  }
+}
+
+template <int M>
+struct Winograd {
+  static constexpr int A = M + 2;
+  const Conv2d& s;
+  const Side& e;
+  const float *x, *u;
+  float* y;
+  int end;    // result rows stop here
+  int row, col;          // first result of the block
+  int high, wide;        // its rows and columns of tiles
+  int tiles;
+  int results;           // its columns of results
+  size_t vs, ms;
+
+  Winograd(const Conv2d& shape, const Side& side, const float* in, const float* weights, float* out, int item,
+           int parts, int first, int last)
+      : s(shape), e(side), x(in), u(weights), y(out), end(last) {
+    row = first + item / parts * s.band * M;
+    col = item % parts * s.chunk * M;
+    wide = imin(s.chunk, ceil_div(s.ow - col, M));
+    high = imin(s.band, ceil_div(last - row, M));
+    results = imin(wide * M, s.ow - col);
+    tiles = high * wide;
+    // not a multiple of the cache's set stride
+    vs = (size_t)ceil_div(s.c, 16) * tiles * 16 + 16;
+    ms = (size_t)2 * tiles * 16 + 16;
+  }
+
+  void input(int cb, float* v) const {
+    for (int a = 0; a < high; a++) {
+      const int iy = row + a * M - s.py;
+      for (int q = 0; q < 16; q += VL) {
+        const float* rows[A];
+        int steps[A];
+        for (int i = 0; i < A; i++) {
+          const bool inside = iy + i >= 0 && iy + i < s.h;
+          rows[i] = inside ? x + cb * s.xs + ring_row(iy + i, s.xring) * s.w * 16 + q : ZEROS;
+          steps[i] = inside ? 16 : 0;
+        }
+        winograd_input<M>(rows, steps, s.w, s.px - col, wide, v + ((size_t)cb * tiles + a * wide) * 16 + q, vs);
+      }
+    }
+  }
+
+  void panel(int q, const float* v, float* m) const {
+    const int k = q * 2, nb = imin(2, ceil_div(s.k, 16) - k);
+    const float* w = u + (size_t)q * A * A * s.c * 32;
+    const Tile t{NO_TAPS, 1, s.c / 16, s.c % 16, (size_t)tiles * 16, (size_t)tiles * 16, 0, 0, 0, -INF, INF};
+    const Split split(tiles, TILE_PIXELS);
+    for (int i = 0; i < A * A; i++, w += (size_t)s.c * nb * 16)
+      for (int j = 0; j < split.parts; j++) {
+        const int p = split.begin(j) * 16;
+        panel_tile<16, false>(t, split.size(j), nb, v + i * vs + p, w, nullptr, nullptr, m + i * ms + p);
+      }
+    const Post& post = s.post;
+    for (int n = 0; n < nb; n++)
+      for (int a = 0; a < high; a++) {
+        const int oy = row + a * M, rows = imin(M, end - oy);
+        float* out[M];
+        const float* res[M];
+        for (int i = 0; i < rows; i++) {
+          out[i] = y + (k + n) * s.ys + (ring_row(oy + i, s.yring) * s.ow + col) * 16;
+          res[i] = e.residual ? e.residual + (k + n) * post.rs + (ring_row(oy + i, post.rring) * s.ow + col) * 16 : nullptr;
+        }
+        for (int l = 0; l < 16; l += VL) {
+          const float* b = e.bias ? e.bias + (k + n) * 16 + l : ZEROS;
+          const float* from = m + ((size_t)n * tiles + a * wide) * 16 + l;
+          for (int c = 0; c < wide; c++)
+            winograd_output<M>(from + c * 16, ms, b, e.residual && !post.after ? res : nullptr, post.lo, post.hi, out, c * M,
+                               rows, imin(M, results - c * M));
+          for (int i = 0; i < rows; i++) {
+            out[i] += VL;
+            if (res[i]) res[i] += VL;
+          }
+        }
+        for (int i = 0; i < rows; i++)
+          finish(post, out[i] - 16, s.ys, 1, results, e.slope ? e.slope + (k + n) * 16 : nullptr, res[i] ? res[i] - 16 : nullptr);
+      }
+  }
+};
+
+template <int M>
+MC_NOINLINE void winograd(Run& r, const Conv2d& s, const float* x, const float* u, const Side& e, float* y, int y0, int y1) {
+  constexpr int A2 = (M + 2) * (M + 2);
+  const int inputs = ceil_div(s.c, 16), panels = ceil_div(ceil_div(s.k, 16), 2);
+  const int parts = ceil_div(s.ow, s.chunk * M);
+  const int blocks = y1 > y0 ? ceil_div(y1 - y0, s.band * M) * parts : 0;
+  if (r.threads == 1 || blocks >= 4 * r.threads) {
+    parallel(r, blocks, [&](int item, int worker) {
+      const Winograd<M> b(s, e, x, u, y, item, parts, y0, y1);
+      float *v = r.scratch(worker), *m = v + A2 * b.vs;
+      for (int cb = 0; cb < inputs; cb++) b.input(cb, v);
+      for (int q = 0; q < panels; q++) b.panel(q, v, m);
+    });
+    return;
+  }
+  for (int i = 0; i < blocks; i++) {
+    // the inputs are shared, in worker 0's scratch; every worker has its own products
+    const Winograd<M> b(s, e, x, u, y, i, parts, y0, y1);
+    float* v = r.scratch(0);
+    parallel(r, inputs, [&](int cb, int) { b.input(cb, v); });
+    parallel(r, panels, [&](int q, int worker) { b.panel(q, v, r.scratch(worker) + A2 * b.vs); });
+  }
+}
+
+}  // namespace

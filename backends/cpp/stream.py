@@ -1,0 +1,245 @@
+"""Streaming rows: early layers run row by row through rings of a few rows, instead of whole images one by one.
+
+A group of consecutive steps is streamed where that lowers the largest sum of memory that lives at once. Rows of the
+group's last result are made one by one, and of everything before as many as that takes. A value that nobody outside of
+the group reads keeps only the rows that are still to be read; row r of a ring of n lies at place r % n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mconv.ir.record import Record
+
+from .step import Step
+from .view import ALIGNMENT, BLOCK, Buffer, View
+
+WORTHWHILE = 0.95
+"""A group is streamed when it leaves at most so much of the largest live memory."""
+MAX_BEFORE = 12
+"""Steps before the one with the most live memory at which a group may begin."""
+PATIENCE = 8
+"""Longer groups that are tried although they were no better."""
+
+
+class Source(Record):
+    """An image that a step reads: row y of the result needs rows y * stride - pad to y * stride - pad + span - 1."""
+
+    view: View
+    rows: int
+    stride: int = 1
+    pad: int = 0
+    span: int = 1
+
+    def needed(self, begin: int, end: int) -> tuple[int, int]:
+        """The rows [low, high) that result rows [begin, end) read, as far as they are there."""
+        low = max(begin * self.stride - self.pad, 0)
+        return min(low, self.rows), max(min((end - 1) * self.stride - self.pad + self.span, self.rows), 0)
+
+
+class Rows(Record):
+    """How a step computes rows of its result from those of ``x``. Without ``sources`` it can compute all of them only.
+
+    ``residual`` is read at the result's own rows. In the step's text stand $y0 and $y1 for the rows to compute; for x,
+    the result and the residual $xs, $ys, $rs for the elements from block to block, and $xring, $yring, $rring for the
+    rows that the buffer keeps (0: all).
+    """
+
+    rows: int
+    result: View
+    x: View
+    sources: tuple[Source, ...] = ()
+    residual: View | None = None
+
+    def reads(self) -> tuple[Source, ...]:
+        """Everything that is read row by row."""
+        if self.residual is None:
+            return self.sources
+        return (*self.sources, Source(self.residual, self.rows))
+
+    def filled(self, text: str, rings: Mapping[Buffer, int], begin: str, end: str) -> str:
+        """The step's text for these rings and rows."""
+        for letter, view in (("x", self.x), ("y", self.result), ("r", self.residual)):
+            ring = 0 if view is None else rings.get(view.buffer, 0)
+            stride = 0 if view is None else block_stride(view, ring) if ring else _stride(view)
+            text = text.replace(f"${letter}ring", str(ring)).replace(f"${letter}s", str(stride))
+        return text.replace("$y0", begin).replace("$y1", end)
+
+
+class Call(Record):
+    """Compute rows [begin, end) of a step of a group, which is numbered from its first."""
+
+    step: int
+    begin: int
+    end: int
+
+
+class Group(Record):
+    """Steps [first, last) that are streamed: the rows that each ring keeps, and the calls in order."""
+
+    first: int
+    last: int
+    rings: dict[Buffer, int]
+    calls: tuple[Call, ...]
+
+
+def groups(steps: Sequence[Step]) -> list[Group]:
+    """The groups worth streaming, in order; the rings' buffers are made as small as the rings.
+
+    As long as a group around the step at which most memory lives lowers that, the one that lowers it most is taken.
+    """
+    found: list[Group] = []
+    while True:
+        live = _live(steps, found)
+        peak = max(range(len(steps)), key=live.__getitem__, default=0)
+        group = _best(steps, found, live, peak) if steps else None
+        if group is None:
+            return sorted(found, key=lambda g: g.first)
+        found.append(group)
+        for buffer, nbytes in _sizes(steps, group).items():
+            buffer.nbytes = nbytes
+
+
+def _rows(step: Step) -> Rows:
+    assert step.stream is not None
+    return step.stream
+
+
+def _can_stream(step: Step) -> bool:
+    return step.stream is not None and bool(step.stream.sources) and step.stream.rows > 1
+
+
+def _best(steps: Sequence[Step], found: Sequence[Group], live: Sequence[int], peak: int) -> Group | None:
+    """The group with step ``peak`` in it that leaves the least live memory; None where none is worth it."""
+    taken = {number for group in found for number in range(group.first, group.last)}
+    if peak in taken or not _can_stream(steps[peak]):
+        return None
+    begin = end = peak
+    while begin > max(peak - MAX_BEFORE, 0) and begin - 1 not in taken and _can_stream(steps[begin - 1]):
+        begin -= 1
+    while end < len(steps) and end not in taken and _can_stream(steps[end]):
+        end += 1
+    best, least = None, live[peak] * WORTHWHILE
+    for first in range(begin, peak + 1):
+        worse = 0
+        for last in range(max(first + 2, peak + 1), end + 1):
+            rings = _rings(steps, first, last)
+            group = None if rings is None else Group(first, last, *rings)
+            after = least if group is None else max(_live(steps, [*found, group], _sizes(steps, group)))
+            if group is None or after >= least:
+                worse += 1
+                if worse > PATIENCE:
+                    break
+                continue
+            best, least, worse = group, after, 0
+    return best
+
+
+def _sizes(steps: Sequence[Step], group: Group) -> dict[Buffer, int]:
+    members = steps[group.first : group.last]
+    return {buffer: _ring_bytes(_result_in(members, buffer), rows) for buffer, rows in group.rings.items()}
+
+
+def _live(steps: Sequence[Step], found: Sequence[Group], sizes: Mapping[Buffer, int] | None = None) -> list[int]:
+    """Bytes that live at each step; the steps of a group run as one. ``sizes`` are those of rings not yet made."""
+    place = list(range(len(steps)))
+    for group in found:
+        place[group.first : group.last] = [group.first] * (group.last - group.first)
+    first: dict[Buffer, int] = {}
+    last: dict[Buffer, int] = {}
+    scratch = [0] * (len(steps) + 1)
+    for number, step in enumerate(steps):
+        for buffer in (*step.reads, *step.writes):
+            if buffer.place == "arena":
+                first.setdefault(buffer, place[number])
+                last[buffer] = place[number]
+        scratch[place[number]] = max(scratch[place[number]], step.scratch)
+    change = [0] * (len(steps) + 1)
+    for buffer in first:
+        size = buffer.nbytes if sizes is None else sizes.get(buffer, buffer.nbytes)
+        change[first[buffer]] += size
+        change[last[buffer] + 1] -= size
+    result, live = [], 0
+    for number in range(len(steps)):
+        live += change[number]
+        result.append(live + scratch[number])
+    return [result[n] for n in place]
+
+
+def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, int], tuple[Call, ...]] | None:
+    """Rows that each ring of a group needs, and the calls; None where the group cannot be streamed."""
+    members = steps[begin:end]
+    outside = {b for n, step in enumerate(steps) if not begin <= n < end for b in (*step.reads, *step.writes)}
+    makers: dict[Buffer, int] = {}
+    for number, step in enumerate(members):
+        if len(step.writes) != 1 or step.writes[0] in makers:
+            return None  # two parts of one buffer, as of a concatenation
+        makers[step.writes[0]] = number
+    for number, step in enumerate(members):
+        told = {source.view.buffer for source in _rows(step).reads()}
+        if any(makers.get(b, number) > number or (b in makers and b not in told) for b in step.reads):
+            return None
+    ringed = {b for b in makers if b not in outside and b.place == "arena" and _is_whole(members[makers[b]], b)}
+    if not ringed:
+        return None
+    return _simulated(members, makers, ringed)
+
+
+def _simulated(
+    members: Sequence[Step], makers: dict[Buffer, int], ringed: set[Buffer]
+) -> tuple[dict[Buffer, int], tuple[Call, ...]]:
+    rows = [_rows(step).rows for step in members]
+    done = [0] * len(members)
+    readers: dict[Buffer, list[tuple[int, Source]]] = {b: [] for b in makers}
+    for number, step in enumerate(members):
+        for source in _rows(step).reads():
+            if source.view.buffer in readers:
+                readers[source.view.buffer].append((number, source))
+    rings = dict.fromkeys(ringed, 1)
+    calls: list[Call] = []
+    for row in range(1, rows[-1] + 1):
+        goal = list(done)
+        goal[-1] = row
+        if row == rows[-1]:
+            goal = list(rows)  # also what no later step of the group reads
+        for number in reversed(range(len(members))):
+            for source in _rows(members[number]).reads():
+                maker = makers.get(source.view.buffer)
+                if maker is not None and goal[number] > done[number]:
+                    goal[maker] = max(goal[maker], source.needed(done[number], goal[number])[1])
+        for number, step in enumerate(members):
+            if goal[number] <= done[number]:
+                continue
+            calls.append(Call(number, done[number], goal[number]))
+            done[number] = goal[number]
+            buffer = step.writes[0]
+            if buffer in ringed:
+                low = min(
+                    (s.needed(done[n], done[n] + 1)[0] for n, s in readers[buffer] if done[n] < rows[n]),
+                    default=done[number],
+                )
+                rings[buffer] = max(rings[buffer], done[number] - low)
+    return rings, tuple(calls)
+
+
+def _is_whole(step: Step, buffer: Buffer) -> bool:
+    """Whether the step's result is all that lies in the buffer, rows one behind the other in each block."""
+    view = _rows(step).result
+    return bool(view.buffer is buffer and view.offset == 0 and view.images() is not None and len(view.shape) == 4)
+
+
+def _result_in(members: Iterable[Step], buffer: Buffer) -> View:
+    return next(_rows(step).result for step in members if step.writes[0] is buffer)
+
+
+def _ring_bytes(view: View, rows: int) -> int:
+    return -(-view.blocks * block_stride(view, rows) * view.dtype.size // ALIGNMENT) * ALIGNMENT
+
+
+def _stride(view: View) -> int:
+    return 0 if view.block is None else view.block_stride
+
+
+def block_stride(view: View, rows: int) -> int:
+    """Elements between the blocks of an image of which ``rows`` rows are kept."""
+    return rows * view.shape[3] * BLOCK
