@@ -8,13 +8,17 @@ from . import (
     elementwise,
     general_norm,
     general_product,
+    general_windows,
     indexing,
     linear,
     movement,
     norm,
     padding,
     pool,
+    recurrent,
     reduction,
+    regions,
+    resampling,
 )
 
 __all__ = [
@@ -23,11 +27,15 @@ __all__ = [
     "elementwise",
     "general_norm",
     "general_product",
+    "general_windows",
     "indexing",
     "linear",
     "movement",
     "norm",
     "padding",
     "pool",
+    "recurrent",
     "reduction",
+    "regions",
+    "resampling",
 ]

@@ -15,7 +15,7 @@ from ..stream import Rows, Source
 from ..view import BLOCK, View
 from . import epilogue, scale
 from .conditions import constant
-from .epilogue import EPILOGUES, Epilogue
+from .epilogue import Epilogue
 
 CHANNELS = 1
 """The axis of the channels."""
@@ -39,7 +39,7 @@ def whole_or_depthwise(node: Node) -> bool | str:
     return whole or f"{op.groups} groups of {weight[0] // op.groups} channels"
 
 
-@cpp.emits(Conv, where=(images, constant("w", "b")), activation=EPILOGUES)
+@cpp.faster(Conv, where=(images, constant("w", "b")))
 def convolution(node: Node, net: Net) -> None:
     """The kernel that fits, with what follows fused into it."""
     assert isinstance(node.op, Conv)
@@ -250,7 +250,7 @@ def grouped(node: Node, net: Net) -> None:
         )
 
 
-@cpp.emits(ConvTranspose, where=(images, constant("w", "b"), whole_or_depthwise))
+@cpp.faster(ConvTranspose, where=(images, constant("w", "b"), whole_or_depthwise))
 def transposed(node: Node, net: Net) -> None:
     """A transposed convolution: a dense one for each remainder by the stride."""
     layer = Layer(node, net)

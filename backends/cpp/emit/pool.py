@@ -12,7 +12,7 @@ from .conv import CHANNELS, images
 from .epilogue import NO_ACTIVATION
 
 
-@cpp.emits(MaxPool, AveragePool, where=(images,))
+@cpp.faster(MaxPool, AveragePool, where=(images,))
 def pool(node: Node, net: Net) -> None:
     """Windows over blocked images."""
     op = node.op
