@@ -15,7 +15,7 @@ import numpy as np
 from mconv.ir import DType, Graph, Node, Op, Value
 from mconv.ir.types import Array
 
-from . import reorder
+from . import reorder, scatter
 from .placement import Placements
 from .step import Prepared, Step
 from .stream import Rows
@@ -49,6 +49,8 @@ class Net:
         """Nodes whose only reader will compute them in its own step."""
         self.groups: dict[Node, Any] = {}
         """What those amount to together with the reader (``emit.elementwise.Group``)."""
+        self.scattered: dict[Value, scatter.Scattered] = {}
+        """Images that no view describes, since their channels lie scattered."""
         self._views: dict[Value, list[View]] = {}
         self._buffers: list[Buffer] = []
         self._constants: dict[tuple[object, ...], tuple[View, Array]] = {}
@@ -71,7 +73,7 @@ class Net:
 
     def has(self, value: Value) -> bool:
         """True for what has been computed by now, and for constants."""
-        return value.is_constant or value in self._views
+        return value.is_constant or value in self._views or value in self.scattered
 
     def sole_reader(self, value: Value) -> Node | None:
         """The only node that reads ``value``, once; None where there are more, or where it is an output."""
@@ -91,18 +93,29 @@ class Net:
         """The value as it lies; of several forms the first that was made."""
         if value.is_constant:
             return self.constant(value.constant)
-        return self._views[value][0]
+        return self.views(value)[0]
 
     def views(self, value: Value) -> list[View]:
-        """All forms in which the value exists by now."""
-        return [self.constant(value.constant)] if value.is_constant else self._views[value]
+        """All forms in which the value exists by now; scattered channels are gathered."""
+        if value.is_constant:
+            return [self.constant(value.constant)]
+        if value not in self._views:
+            scattered = self.scattered[value]
+            target = self.fresh(value.type.dtype, scattered.shape, 1)
+            scatter.gather(self, scattered, target)
+            self.give(value, target)
+        return self._views[value]
+
+    def forms(self, value: Value) -> list[View]:
+        """The views there are; none of scattered channels that nobody has gathered."""
+        return self._views.get(value, [])
 
     def planar(self, value: Value) -> View:
         """The value as a dense planar view; it is brought into that form where it is not."""
         for view in self.views(value):
             if view.is_dense:
                 return view
-        source = self._views[value][0]
+        source = self.view(value)
         result = self.fresh(source.dtype, source.shape)
         reorder.copy(self, source, result)
         self._views[value].append(result)
@@ -114,7 +127,7 @@ class Net:
         """
         if value.is_constant:
             return self.constant(to_blocks(value.constant, axis), of=value.type.static_shape, block=axis)
-        for view in self._views[value]:
+        for view in self.views(value):
             if view.block == axis and view.images() is not None:
                 return view
         source = self._views[value][0]
@@ -230,6 +243,10 @@ class Net:
         """C++ for a typed pointer into a buffer (``offset`` in bytes), to be filled in when it has a place."""
         return f"<{buffer.serial}:{offset}:{C_TYPES[dtype]}>"
 
+    def place(self, buffer: Buffer, offset: int) -> str:
+        """C++ for a place in the arena, in floats from its begin (``offset`` in bytes)."""
+        return f"<{buffer.serial}:{offset}:place>"
+
     @property
     def buffers(self) -> list[Buffer]:
         """All buffers, by their serial numbers."""
@@ -274,7 +291,8 @@ class Net:
 
     def _alone(self, value: Value, buffer: Buffer) -> bool:
         """Nothing else that is still to be read lies in the buffer."""
-        return all(
+        spread = all(self.is_dead(v) or buffer not in s.buffers for v, s in self.scattered.items())
+        return spread and all(
             other is value or self.is_dead(other) or all(v.buffer is not buffer for v in views)
             for other, views in self._views.items()
         )

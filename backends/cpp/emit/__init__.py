@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     attention,
+    channels,
     conv,
     elementwise,
     general_norm,
@@ -23,6 +24,7 @@ from . import (
 
 __all__ = [
     "attention",
+    "channels",
     "conv",
     "elementwise",
     "general_norm",
