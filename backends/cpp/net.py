@@ -17,6 +17,7 @@ from mconv.ir.types import Array
 
 from . import reorder
 from .placement import Placements
+from .sized import capacity
 from .step import Prepared, Step
 from .stream import Rows
 from .view import ALIGNMENT, BLOCK, Buffer, View, blocked_elements, blocked_strides, has_batch, row_major
@@ -47,6 +48,8 @@ class Net:
         """Nodes that an earlier node's step has taken over."""
         self.deferred: set[Node] = set()
         """Nodes whose only reader will compute them in its own step."""
+        self.sizes: dict[Value, View] = {}
+        """Where the sizes are of values of which only running tells them: 8 numbers of i64."""
         self.groups: dict[Node, Any] = {}
         """What those amount to together with the reader (``emit.elementwise.Group``)."""
         self._views: dict[Value, list[View]] = {}
@@ -58,7 +61,9 @@ class Net:
         self._pending: dict[Value, int] = {}
         self._node: Node | None = None
         self.input_buffers = [self._buffer("input", v, index) for index, v in enumerate(graph.inputs)]
-        self.output_buffers = [self._buffer("output", v, index) for index, v in enumerate(graph.outputs)]
+        self.output_buffers = [
+            self._new("output", (capacity(v) or 0) * v.type.dtype.size, index=index) for index, v in enumerate(graph.outputs)
+        ]
         for value, buffer in zip(graph.inputs, self.input_buffers, strict=True):
             shape = value.type.static_shape
             self._views[value] = [View(buffer, value.type.dtype, shape, row_major(shape))]
@@ -137,6 +142,20 @@ class Net:
         view = view or self.fresh(dtype, shape, block)
         self.give(value, view)
         return view
+
+    def sized(self, value: Value) -> tuple[View, View]:
+        """For a result whose sizes only running tells: memory for the most elements, and for the sizes (8 of i64)."""
+        count = capacity(value) or 0
+        if value.type.is_static:
+            return self.result(value), self.fresh(DType.I64, (8,))
+        if self.graph.is_output(value):
+            buffer = self.output_buffers[self.graph.outputs.index(value)]
+        else:
+            buffer = self.allocate(count * value.type.dtype.size)
+        view = View(buffer, value.type.dtype, (count,), (1,))
+        self.give(value, view)
+        self.sizes[value] = self.fresh(DType.I64, (8,))
+        return view, self.sizes[value]
 
     def give(self, value: Value, view: View) -> None:
         """Say where a value lies (also as one more form of it)."""
@@ -239,7 +258,14 @@ class Net:
         """Bring every output into its buffer."""
         self._node = None
         for value, buffer in zip(self.graph.outputs, self.output_buffers, strict=True):
+            if value in self.sizes:
+                sizes = self.sizes[value]
+                self.step(f"memcpy(r.sizes[{buffer.index}], {self.ptr(sizes)}, 64);", [sizes], [buffer], what="sizes")
             if any(v.buffer is buffer for v in self.views(value)):
+                continue
+            if value in self.sizes:
+                source = self.views(value)[0]
+                reorder.copy(self, source, source.replace(buffer=buffer, offset=0))
                 continue
             source = self.views(value)[0]
             shape = value.type.static_shape

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from . import (
     attention,
+    control,
     conv,
     elementwise,
+    general_attention,
     general_norm,
     general_product,
     general_windows,
@@ -19,12 +21,15 @@ from . import (
     reduction,
     regions,
     resampling,
+    sized,
 )
 
 __all__ = [
     "attention",
+    "control",
     "conv",
     "elementwise",
+    "general_attention",
     "general_norm",
     "general_product",
     "general_windows",
@@ -38,4 +43,5 @@ __all__ = [
     "reduction",
     "regions",
     "resampling",
+    "sized",
 ]

@@ -21,12 +21,16 @@ from .. import reorder
 from ..backend import cpp
 from ..net import Net
 from ..view import View, part, reshaped, transposed
+from . import sized
 from .conditions import known
 
 
-@cpp.emits(Identity, Reshape, Flatten, Squeeze, Unsqueeze, where=(known("shape"),))
+@cpp.emits(Identity, Reshape, Flatten, Squeeze, Unsqueeze)
 def rename_axes(node: Node, net: Net) -> None:
     """The same memory, where the view's strides allow it; a copy where not."""
+    if not node.result.type.is_static:
+        sized.reshape(node, net)
+        return
     value, shape = node.inputs[0], node.result.type.static_shape
     for view in net.views(value):
         renamed = reshaped(view, shape)
@@ -57,13 +61,15 @@ def expand(node: Node, net: Net) -> None:
     net.give(node.result, view.replace(shape=shape, strides=strides))
 
 
-@cpp.emits(Slice, where=(known("starts", "ends", "axes", "steps"),))
+@cpp.emits(Slice)
 def slices(node: Node, net: Net) -> None:
     """A part of the memory; of blocked channels whole blocks."""
     assert isinstance(node.op, Slice)
     op, shape = node.op, node.inputs[0].type.static_shape
-    assert op.starts is not None
-    assert op.ends is not None
+    unknown = [n for n in ("axes", "steps") if node.operand(n) is not None]
+    if op.starts is None or op.ends is None or unknown:
+        sized.slices(node, net)
+        return
     count = len(op.starts)
     axes, steps = op.axes or tuple(range(count)), op.steps or (1,) * count
     cuts = {}

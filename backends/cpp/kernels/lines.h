@@ -16,6 +16,16 @@ template <class T, bool GREATEST> MC_INLINE bool beats(T a, T b) {
   return GREATEST ? a > b : a < b;
 }
 
+struct Sizes { int64_t n[8]; };
+struct Around { int64_t outer, n, inner; };
+// The sizes before an axis that only running tells, along it, and behind it.
+MC_INLINE Around around(int rank, const Sizes& s, int64_t axis) {
+  Around a = {1, 1, 1};
+  if (axis < 0) axis += rank;
+  for (int i = 0; i < rank; i++) (i < axis ? a.outer : i > axis ? a.inner : a.n) *= s.n[i];
+  return a;
+}
+
 // Calls f(first element, lines) for runs of lines that lie side by side.
 template <class F> MC_INLINE void each_lines(Run& r, int64_t outer, int64_t n, int64_t inner, const F& f) {
   const int64_t cuts = (inner + ACROSS - 1) / ACROSS;

@@ -6,6 +6,7 @@ What is compiled is each network's own NAME.cpp; what its interface would do (me
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 from mconv import backends
 from mconv.backends.cpp.backend import Build, cpp
 from mconv.backends.cpp.fragments import joined
+from mconv.backends.cpp.sized import capacity
 from mconv.ir import Graph
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import TensorType
@@ -26,8 +28,9 @@ from mconv.passes.base import Context
 
 GUARD = 4096
 """Bytes behind each piece of memory that a network must leave alone."""
-FLAGS = ("-std=c++17", "-O1", "-ffp-contract=fast", "-fno-math-errno", "-fno-delete-null-pointer-checks", "-fPIC", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c++17", "-O1", "-ffp-contract=fast", "-fno-math-errno", "-fno-delete-null-pointer-checks", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-maybe-uninitialized")
 HEAD = """#include <stddef.h>
+#include <stdint.h>
 struct batch_frame {
   int threads;
   unsigned char* arena;
@@ -39,6 +42,7 @@ struct batch_frame {
   void* const* out;
   void* pool;
   void (*dispatch)(void* pool, int items, void (*fn)(void* ctx, int item, int worker), void* ctx);
+  int64_t (*sizes)[8];
 };
 struct batch_code {
   const char* isa;
@@ -62,6 +66,7 @@ class Frame(ctypes.Structure):
         ("out", ctypes.c_void_p),
         ("pool", ctypes.c_void_p),
         ("dispatch", ctypes.c_void_p),
+        ("sizes", ctypes.c_void_p),
     )
 
 
@@ -84,6 +89,7 @@ class Unit:
     weights: bytes
     inputs: tuple[TensorType, ...]
     outputs: tuple[TensorType, ...]
+    output_bytes: tuple[int, ...]
 
 
 def unit(graph: Graph, number: int, *, rewrite: bool = True) -> Unit:
@@ -107,6 +113,7 @@ def unit(graph: Graph, number: int, *, rewrite: bool = True) -> Unit:
         weights=b"".join(files[f"{name}_weights.bin"]()),
         inputs=tuple(v.type for v in graph.inputs),
         outputs=tuple(v.type for v in graph.outputs),
+        output_bytes=tuple((capacity(v) or 0) * v.type.dtype.size for v in graph.outputs),
     )
 
 
@@ -187,17 +194,23 @@ class Network:
     def run(self, feeds: Sequence[Any]) -> list[Any]:
         """Outputs for arrays in the inputs' order."""
         given = [self._given(a, t) for a, t in zip(feeds, self.unit.inputs, strict=True)]
-        made = [Memory(t.nbytes or 0) for t in self.unit.outputs]
+        made = [Memory(n) for n in self.unit.output_bytes]
+        sizes = np.full((len(made) + 1, 8), -1, np.int64)
+        for row, type in zip(sizes, self.unit.outputs, strict=False):
+            if type.is_static:
+                row[: type.rank] = type.static_shape
+        self._frame.sizes = sizes.ctypes.data
         setattr(self._frame, "in", self._pointers(given))
         self._frame.out = self._pointers(made)
         self._arena.bytes[:] = 0xFF  # NaN, so that nothing is read before it is written
         self._run(self._frame)
         for memory in (self._arena, self._prepared, *made):
             memory.check()
-        return [
-            m.bytes.view(t.dtype.numpy).reshape(t.static_shape).copy()
-            for m, t in zip(made, self.unit.outputs, strict=True)
-        ]
+        results = []
+        for memory, type, row in zip(made, self.unit.outputs, sizes, strict=False):
+            shape = tuple(row[: type.rank].tolist())
+            results.append(memory.bytes.view(type.dtype.numpy)[: math.prod(shape)].reshape(shape).copy())
+        return results
 
     def _given(self, array: Any, type: TensorType) -> Memory:
         dense = np.ascontiguousarray(array, type.dtype.numpy).reshape(type.static_shape)
