@@ -1,8 +1,8 @@
 """Whether a model treats the samples of a batch each by itself, so that a batch may be run as a loop over them.
 
-A value carries the batch when its axis 0 does. A node keeps samples apart when its operator is one of those below, works
-along other axes than that, and its results carry the batch on axis 0 and nowhere else. Anything not known to do so is
-taken to mix samples.
+A value carries the batch when its axis 0 does. A node keeps samples apart when its operator is one of those below,
+works along other axes than that, and its results carry the batch on axis 0 and nowhere else. Anything not known to do
+so is taken to mix samples.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def plain_scores(node: Node) -> bool | str:
     op = node.op
     assert isinstance(op, Attention)
     q, k = node.inputs[0].type.static_shape, node.inputs[1].type.static_shape
-    if op.softcap or (op.causal and q[2] > k[2]):
+    if op.softcap or (op.causal and q[2] != k[2]):
         return False
     mask = node.operand("mask")
     if mask is None:
@@ -59,7 +59,8 @@ def attention(node: Node, net: Net) -> None:
         f"/*tq, tk, d, dv*/ {tokens}, {keys}, {width}, {value_width},\n"
         f"                         /*qh, kh, vh, yh*/ {q.strides[1]}, {k.strides[1]}, {v.strides[1]}, {y.strides[1]}, "
         f"/*qs, ks, vs, ys*/ {q.block_stride}, {k.block_stride}, {v.block_stride}, {y.block_stride},\n"
-        f"                         /*scale, causal*/ {number(scale)}, {int(op.causal)}, /*mh, rows*/ {mask_head}, {rows}}};"
+        f"                         /*scale, causal*/ {number(scale)}, {int(op.causal)}, "
+        f"/*mh, rows*/ {mask_head}, {rows}}};"
     )
     pointers = [net.ptr(x) + (f" + n * {x.strides[0]}" if count > 1 else "") for x in (q, k, v, y)]
     mask_at = "nullptr"
@@ -115,8 +116,8 @@ def matmul(node: Node, net: Net) -> None:
     batch = math.prod(y.shape[:-2])
     step_x, step_z = (0 if math.prod(v.shape[:-2]) == 1 else v.shape[-2] * v.shape[-1] for v in (x, z))
     text = (
-        f"static const MatMul s{{/*m, n, k, batch*/ {m}, {n}, {k}, {batch}, /*xb, zb, yb*/ {step_x}, {step_z}, {m * n}, "
-        f"/*xr, zr, yr*/ {k}, {n}, {n}, /*zt*/ 0, Post{{}}}};\n"
+        f"static const MatMul s{{/*m, n, k, batch*/ {m}, {n}, {k}, {batch}, "
+        f"/*xb, zb, yb*/ {step_x}, {step_z}, {m * n}, /*xr, zr, yr*/ {k}, {n}, {n}, /*zt*/ 0, Post{{}}}};\n"
         f"matmul(r, s, {net.ptr(x)}, {net.ptr(z)}, {net.ptr(y)});"
     )
     net.step(text, [x, z], [y], needs=["matmul"], scratch=4 * packing.matmul_scratch(m, k, n))

@@ -46,28 +46,69 @@ MC_NOINLINE void add_halves(const float* a, int na, const float* b, int nb, floa
   }
 }
 
+// Where a product goes: y = start + sign * product, clamped.
 struct StrassenTarget {
   float* y;           // nullptr: none
-  const float* bias;  // set: starts the sum
+  const float* bias;  // set: the sum starts from it and the residual; else from y, and is clamped
   const float* res;
   int pixels;
   float sign, lo, hi;
 };
 
-MC_INLINE void strassen_add(const StrassenTarget& t, const float* m, int mr, int nb, size_t ys, size_t rs) {
-  const vf lo = splat(t.lo), hi = splat(t.hi);
-  for (int n = 0; n < nb; n++) {
-    float* y = t.y + n * ys;
-    const float *p = m + n * mr * 16, *q = t.res ? t.res + n * rs : nullptr;
-    for (int v = 0; v < 16; v += VL) {
-      const vf b = t.bias ? load(t.bias + n * 16 + v) : vf{};
-      for (int i = 0; i < t.pixels; i++) {
-        vf s = (t.bias ? b : load(y + i * 16 + v)) + load(p + i * 16 + v) * t.sign;
-        if (q) s += load(q + i * 16 + v);
-        store(y + i * 16 + v, vmin(hi, vmax(lo, s)));
+// A product of MR pixels and NB blocks, added to one or two targets from registers.
+template <int MR, int NB>
+MC_NOINLINE void strassen_tile(int c, const float* __restrict x, size_t xs, const float* __restrict w, size_t ws,
+                               const StrassenTarget* t, int n, size_t ys, size_t rs) {
+  constexpr int NV = NB * VPB;
+  vf acc[MR][NV];
+  MC_UNROLL for (int m = 0; m < MR; m++) MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] = vf{};
+  for (int cb = 0; cb < c; cb++, x += xs) {
+    const float* p = x;
+    for (int i = 0; i < 16; i++, p++, w += ws) {
+      vf wv[NV];
+      MC_UNROLL for (int v = 0; v < NV; v++) wv[v] = load(w + v * VL);
+      MC_UNROLL for (int v = 0; v < NB; v++) __builtin_prefetch(w + PREFETCH_STEPS * 16 * TILE_BLOCKS + v * 16, 0, 2);
+      MC_UNROLL for (int m = 0; m < MR; m++) {
+        const vf xv = splat(p[m * 16]);
+        MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] += xv * wv[v];
       }
     }
   }
+#define MC_AT(v, m, s) ((v) / VPB * (s) + (m) * 16 + (v) % VPB * VL)
+  for (; n > 0; n--, t++) {
+    const vf sign = splat(t->sign), lo = splat(t->lo), hi = splat(t->hi);
+    float* y = t->y;
+    const bool all = t->pixels == MR;  // else the last pixel belongs to the first half only
+    if (t->bias) {
+      MC_UNROLL for (int v = 0; v < NV; v++) {
+        const vf b = load(t->bias + v * VL);
+        const float* res = t->res;
+        MC_UNROLL for (int m = 0; m < MR; m++) {
+          if (m == MR - 1 && !all) continue;
+          vf s = b + acc[m][v] * sign;
+          if (res) s += load(res + MC_AT(v, m, rs));
+          store(y + MC_AT(v, m, ys), s);
+        }
+      }
+    } else {
+      MC_UNROLL for (int v = 0; v < NV; v++)
+        MC_UNROLL for (int m = 0; m < MR; m++) {
+          if (m == MR - 1 && !all) continue;
+          store(y + MC_AT(v, m, ys), vmin(hi, vmax(lo, load(y + MC_AT(v, m, ys)) + acc[m][v] * sign)));
+        }
+    }
+  }
+#undef MC_AT
+}
+
+typedef void (*StrassenTile)(int, const float*, size_t, const float*, size_t, const StrassenTarget*, int, size_t, size_t);
+template <int NB>
+MC_INLINE StrassenTile strassen_tile_of(int mr) {
+#define MC_TILE(n) (n <= TILE_PIXELS ? strassen_tile<n <= TILE_PIXELS ? n : 1, NB> : nullptr)
+  static constexpr StrassenTile any[] = {MC_TILE(1), MC_TILE(2), MC_TILE(3),  MC_TILE(4),  MC_TILE(5),  MC_TILE(6),  MC_TILE(7),
+                                         MC_TILE(8), MC_TILE(9), MC_TILE(10), MC_TILE(11), MC_TILE(12), MC_TILE(13), MC_TILE(14)};
+#undef MC_TILE
+  return any[mr - 1];
 }
 
 // One cache block of n pixels.
@@ -103,7 +144,6 @@ MC_NOINLINE void strassen_block(const Pointwise& s, const float* x, const float*
   static const int starts[4] = {1, 2, 0, 0}, ends[4] = {6, 3, 1, 5};
   const Post& post = s.post;
   const Split split(n1, TILE_PIXELS);
-  alignas(64) float product[TILE_PIXELS * 32];
   for (int q = q0; q < q1; q++) {
     const int k = q * 2, nb = imin(2, kb - k);
     for (int i = 0; i < 7; i++) {
@@ -112,27 +152,33 @@ MC_NOINLINE void strassen_block(const Pointwise& s, const float* x, const float*
       for (int j = 0; j < split.parts; j++) {
         const int p = split.begin(j), mr = split.size(j), short_mr = imin(mr, n2 - p);
         StrassenTarget t[2];
+        int targets = 0;
         for (int d = 0; d < 2; d++) {
           const int c = d ? st.second : st.first;
-          t[d].y = nullptr;
-          if (c < 0) continue;
+          if (c < 0 || (c % 2 && short_mr <= 0)) continue;
+          StrassenTarget& to = t[targets++];
           const size_t at = (size_t)(p + c % 2 * n1) * 16, block = k + c / 2 * kb;
-          t[d].y = y + block * s.ys + at;
-          t[d].pixels = c % 2 ? short_mr : mr;
-          t[d].sign = d ? st.sign2 : st.sign1;
-          t[d].bias = starts[c] == i ? (e.bias ? e.bias + block * 16 : ZEROS) : nullptr;
-          const bool last = ends[c] == i;
-          t[d].res = last && res && !post.after ? res + block * post.rs + at : nullptr;
-          t[d].lo = last ? post.lo : -INF, t[d].hi = last ? post.hi : INF;
+          const bool start = starts[c] == i, last = ends[c] == i;
+          to.y = y + block * s.ys + at;
+          to.pixels = c % 2 ? short_mr : mr;
+          to.sign = d ? st.sign2 : st.sign1;
+          to.bias = !start ? nullptr : e.bias ? e.bias + block * 16 : ZEROS;
+          to.res = start && res && !post.after ? res + block * post.rs + at : nullptr;
+          to.lo = last ? post.lo : -INF, to.hi = last ? post.hi : INF;
         }
-        const bool alone = st.second < 0;
-        const int pixels = alone ? t[0].pixels : mr;
-        if (pixels <= 0) continue;
-        const Tile tl{NO_TAPS, 1, cb, 0, st.xs, alone ? s.ys : (size_t)mr * 16, post.rs, 0, alone, alone ? t[0].lo : -INF,
-                      alone ? t[0].hi : INF};
-        panel_tile<16, false>(tl, pixels, nb, st.x + p * 16, w, nullptr, alone ? t[0].res : nullptr, alone ? t[0].y : product);
-        if (alone) continue;
-        for (int d = 0; d < 2; d++) strassen_add(t[d], product, mr, nb, s.ys, post.rs);
+        if (!targets) continue;
+        if (TILE_BLOCKS == 2 && nb == 2) {
+          strassen_tile_of<TILE_BLOCKS>(mr)(cb, st.x + p * 16, st.xs, w, 32, t, targets, s.ys, post.rs);
+          continue;
+        }
+        for (int m = 0; m < nb; m++) {
+          strassen_tile_of<1>(mr)(cb, st.x + p * 16, st.xs, w + m * 16, nb * 16, t, targets, s.ys, post.rs);
+          for (int d = 0; d < targets; d++) {
+            t[d].y += s.ys;
+            if (t[d].bias) t[d].bias += e.bias ? 16 : 0;
+            if (t[d].res) t[d].res += post.rs;
+          }
+        }
       }
     }
     for (int h = 0; h < 2; h++) {

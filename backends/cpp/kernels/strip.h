@@ -22,23 +22,31 @@ MC_INLINE Strip strip_of(const Conv2d& s, int rows, int ps) {
   return t;
 }
 
-// Every second float of 2n, from both parities.
-MC_INLINE void split_pairs(const float* x, int n, float* even, float* odd) {
-  int i = 0;
-  for (; i + 2 * VL <= n; i += 2 * VL) {
-    const vf a = loadu(x + i), b = loadu(x + i + VL);
+// The floats of an even and of an odd place of x[0 .. n), n even.
+MC_INLINE void split_vectors(const float* x, float* even, float* odd) {
+  const vf a = loadu(x), b = loadu(x + VL);
 #if MC_VL == 16
-    storeu(even + i / 2, __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
-    storeu(odd + i / 2, __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31));
+  storeu(even, __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
+  storeu(odd, __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31));
 #elif MC_VL == 8
-    storeu(even + i / 2, __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14));
-    storeu(odd + i / 2, __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15));
+  storeu(even, __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14));
+  storeu(odd, __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15));
 #else
-    storeu(even + i / 2, __builtin_shufflevector(a, b, 0, 2, 4, 6));
-    storeu(odd + i / 2, __builtin_shufflevector(a, b, 1, 3, 5, 7));
+  storeu(even, __builtin_shufflevector(a, b, 0, 2, 4, 6));
+  storeu(odd, __builtin_shufflevector(a, b, 1, 3, 5, 7));
 #endif
+}
+MC_INLINE void split_pairs(const float* x, int n, float* even, float* odd) {
+  if (n < 2 * VL) {
+    for (int i = 0; i < n; i += 2) even[i / 2] = x[i], odd[i / 2] = x[i + 1];
+    return;
   }
-  for (; i < n; i++) (i % 2 ? odd : even)[i / 2] = x[i];
+  for (int i = 0; i + 2 * VL < n; i += 2 * VL) split_vectors(x + i, even + i / 2, odd + i / 2);
+  split_vectors(x + n - 2 * VL, even + n / 2 - VL, odd + n / 2 - VL);
+}
+
+MC_INLINE void zeros(float* p, int n) {
+  for (int i = 0; i < n; i++) p[i] = 0;
 }
 
 // Row `iy` of one block (or channel) into its phases, zeros outside.
@@ -54,8 +62,13 @@ MC_INLINE void strip_row(const Conv2d& s, const Strip& t, const float* x, int iy
     const int first = imin(t.cols, imax(0, ceil_div(imax(0, s.px - p), s.sx)));
     const int end = imax(first, imin(t.cols, (s.w - 1 + s.px - p + s.sx) / s.sx));
     const float* from = row + (first * s.sx + p - s.px) * PS;
-    memset(o, 0, (size_t)first * PS * sizeof(float));
-    memset(o + end * PS, 0, (size_t)(t.cols - end) * PS * sizeof(float));
+    if (PS == 1) {
+      zeros(o, first);
+      zeros(o + end, t.cols - end);
+    } else {
+      for (int j = 0; j < first * 16; j += VL) store(o + j, vf{});
+      for (int j = end * 16; j < t.cols * 16; j += VL) store(o + j, vf{});
+    }
     if (s.sx == 1) {
       memcpy(o + first * PS, from, (size_t)(end - first) * PS * sizeof(float));
     } else if (PS == 16) {

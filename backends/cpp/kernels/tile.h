@@ -57,14 +57,20 @@ MC_NOINLINE void tile(const Tile& t, const float* __restrict x, const float* __r
     }
     x += t.xs;
   }
-  const vf lo = splat(t.lo), hi = splat(t.hi);
   if (res) {
     MC_UNROLL for (int m = 0; m < MR; m++)
       MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] += load(res + (v / VPB) * t.rs + m * 16 + (v % VPB) * VL);
   }
+  if (t.lo > -INF) {
+    const vf lo = splat(t.lo);
+    MC_UNROLL for (int m = 0; m < MR; m++) MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] = vmax(lo, acc[m][v]);
+  }
+  if (t.hi < INF) {
+    const vf hi = splat(t.hi);
+    MC_UNROLL for (int m = 0; m < MR; m++) MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] = vmin(hi, acc[m][v]);
+  }
   MC_UNROLL for (int v = 0; v < NV; v++)
-    MC_UNROLL for (int m = 0; m < MR; m++)
-      store(y + (v / VPB) * t.ys + m * 16 + (v % VPB) * VL, vmin(hi, vmax(lo, acc[m][v])));
+    MC_UNROLL for (int m = 0; m < MR; m++) store(y + (v / VPB) * t.ys + m * 16 + (v % VPB) * VL, acc[m][v]);
 }
 
 typedef void (*TileFn)(const Tile&, const float*, const float*, size_t, const float*, const float*, float*);

@@ -28,7 +28,18 @@ from mconv.passes.base import Context
 
 GUARD = 4096
 """Bytes behind each piece of memory that a network must leave alone."""
-FLAGS = ("-std=c++17", "-O1", "-ffp-contract=fast", "-fno-math-errno", "-fno-delete-null-pointer-checks", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-maybe-uninitialized")
+FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-delete-null-pointer-checks",
+    "-fPIC",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-maybe-uninitialized",
+)
 HEAD = """#include <stddef.h>
 #include <stdint.h>
 struct batch_frame {
