@@ -43,6 +43,12 @@ def _bound(node: Node, index: int) -> int | None:
         return len(own) * count
     if isinstance(op, o.NonMaxSuppression):
         return 3 * math.prod(types[1].static_shape)
+    if isinstance(op, o.DetectionOutput):
+        boxes = types[2].static_shape[2] // 4 * op.classes
+        return 7 * own[0] * (boxes if op.keep_top_k < 0 else min(boxes, op.keep_top_k))
+    if isinstance(op, o.Proposal):
+        total = count // 2
+        return (5, 1)[index] * (min(total, op.after) if op.after > 0 else total)
     return None
 
 

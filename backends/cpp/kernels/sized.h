@@ -119,21 +119,8 @@ void unique(Run& r, const T* x, int64_t outer, int64_t n, int64_t inner, bool so
     const int c = compare(a, b);
     return c > 0 || (c == 0 && a > b);
   };
-  const auto sift = [&](int64_t at, int64_t end) {
-    for (int64_t child; (child = 2 * at + 1) < end; at = child) {
-      if (child + 1 < end && after(order[child + 1], order[child])) child++;
-      if (!after(order[child], order[at])) break;
-      const int64_t t = order[at];
-      order[at] = order[child], order[child] = t;
-    }
-  };
   for (int64_t i = 0; i < n; i++) order[i] = i;
-  for (int64_t i = n / 2 - 1; i >= 0; i--) sift(i, n);
-  for (int64_t end = n - 1; end > 0; end--) {
-    const int64_t t = order[0];
-    order[0] = order[end], order[end] = t;
-    sift(0, end);
-  }
+  sort_by(order, n, after);
   int64_t groups = 0;
   for (int64_t i = 0; i < n; i++) {
     if (i == 0 || compare(order[i - 1], order[i]) != 0) begin[groups] = order[i], many[groups++] = 0;
@@ -174,20 +161,7 @@ MC_NOINLINE void non_max_suppression(Run& r, const float* boxes, const float* sc
       for (int64_t i = 0; i < n; i++)
         if (!(least > -INF) || own[i] > least) order[left++] = i;
       const auto worse = [&](int64_t a, int64_t b) { return own[a] < own[b] || (own[a] == own[b] && a > b); };
-      const auto sift = [&](int64_t at, int64_t end) {
-        for (int64_t child; (child = 2 * at + 1) < end; at = child) {
-          if (child + 1 < end && worse(order[child + 1], order[child])) child++;
-          if (!worse(order[child], order[at])) break;
-          const int64_t t = order[at];
-          order[at] = order[child], order[child] = t;
-        }
-      };
-      for (int64_t i = left / 2 - 1; i >= 0; i--) sift(i, left);
-      for (int64_t end = left - 1; end > 0; end--) {
-        const int64_t t = order[0];
-        order[0] = order[end], order[end] = t;
-        sift(0, end);
-      }
+      sort_by(order, left, worse);
       const int64_t mark = found;
       for (int64_t i = 0; i < left && found - mark < limit; i++) {
         double a[4], b[4];

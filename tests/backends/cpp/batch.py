@@ -11,6 +11,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -171,12 +172,23 @@ def compiled(units: Sequence[Unit], folder: Path, *, flags: Sequence[str] = (), 
 
 
 class Memory:
-    """Aligned bytes with a guard behind them."""
+    """Aligned bytes with a guard behind them, which is poisoned where AddressSanitizer is loaded."""
 
     def __init__(self, size: int) -> None:
         self._all = np.full(size + 64 + GUARD, 0xA5, np.uint8)
         start = -self._all.ctypes.data % 64
-        self.bytes, self._guard = self._all[start : start + size], self._all[start + size :]
+        self.bytes, self._guard = self._all[start : start + size], self._all[start + size : start + size + GUARD]
+        self._sanitizer = _sanitizer()
+        if self._sanitizer is not None:
+            self._mark("poison")
+
+    def __del__(self) -> None:
+        if self._sanitizer is not None:
+            self._mark("unpoison")
+
+    def _mark(self, how: str) -> None:
+        mark = getattr(self._sanitizer, f"__asan_{how}_memory_region")
+        mark(ctypes.c_void_p(self._guard.ctypes.data), ctypes.c_size_t(GUARD))
 
     @property
     def address(self) -> int:
@@ -185,7 +197,14 @@ class Memory:
 
     def check(self) -> None:
         """AssertionError where something was written behind."""
-        assert (self._guard[:GUARD] == 0xA5).all(), "written behind the end"
+        assert self._sanitizer is not None or (self._guard == 0xA5).all(), "written behind the end"
+
+
+@cache
+def _sanitizer() -> Any:
+    """The process's AddressSanitizer; None where there is none."""
+    process = ctypes.CDLL(None)
+    return process if hasattr(process, "__asan_poison_memory_region") else None
 
 
 class Network:

@@ -286,3 +286,34 @@ def test_control_flow(tmp_path: Path) -> None:
         [("Loop", "trips c x", "r", {"body": turn}), ("Neg", "r", "y")], {"x": x, "trips": np.array(7)}, {"c": np.array(True)}
     )
     assert not wrong(cases, tmp_path)
+
+
+def test_detectors_end(tmp_path: Path) -> None:
+    """DetectionOutput and Proposal, which onnxruntime lacks, as the interpreter has them (tested against Caffe's)."""
+    from mconv.ir import DType, Graph, TensorType
+    from mconv.ir import ops as o
+
+    from .batch import differences
+
+    rng = np.random.default_rng(1)
+    corners = np.sort(rng.random((40, 2, 2)), axis=1).reshape(40, 4)
+    priors = np.stack([corners.reshape(-1), np.full(160, 0.1)]).astype(np.float32)[None]
+    cases = []
+    for code in ("corner", "center_size", "corner_size"):
+        for eta, share in ((1.0, True), (0.8, False)):
+            op = o.DetectionOutput(
+                3, 0, share, code, overlap=0.6, eta=eta, top_k=20, keep_top_k=15, score_threshold=0.2, clip=eta < 1
+            )
+            kinds = 1 if share else 3
+            feeds = [rng.standard_normal((2, 160 * kinds)), rng.random((2, 120)), priors]
+            cases.append((f"DetectionOutput {code}", op, [f.astype(np.float32) for f in feeds]))
+    feeds = [rng.random((1, 18, 7, 9)), rng.standard_normal((1, 36, 7, 9)) * 0.2, np.array([[112, 144, 1.0]])]
+    cases.append(("Proposal", o.Proposal(before=200, after=30), [f.astype(np.float32) for f in feeds]))
+    graphs = []
+    for name, op, arrays in cases:
+        graph = Graph("detector")
+        values = [graph.add_input(f"x{k}", TensorType(DType.F32, a.shape)) for k, a in enumerate(arrays)]
+        for k, result in enumerate(graph.add(op, values).results):
+            graph.add_output(result, f"y{k}")
+        graphs.append((name, graph, arrays))
+    assert not differences(graphs, tmp_path, 1e-5)
