@@ -9,7 +9,7 @@ from mconv.ir.ops import Conv, ConvTranspose
 
 from .. import packing
 from ..backend import cpp
-from ..choose import convolution_algorithm
+from ..choose import convolution_algorithm, pointwise_algorithm
 from ..net import Net
 from ..stream import Rows, Source
 from ..view import BLOCK, View
@@ -146,6 +146,13 @@ def pointwise(node: Node, net: Net) -> None:
     block = packing.gemm_block(layer.inputs, layer.outputs, pixels)
     way = scale.way(layer.outputs, pixels) if scaled else 0
     shape = pointwise_shape(layer.inputs, layer.outputs, layer.width, block, layer.after, way)
+    plain = scaled is None and (net.exact or pointwise_algorithm(layer.inputs, layer.outputs, pixels) == "plain")
+    if scaled is None and not plain:
+        made, block, scratch_bytes = strassen(net, node.inputs[1], layer.inputs, layer.outputs, pixels)
+        shape = pointwise_shape(layer.inputs, layer.outputs, layer.width, block, layer.after)
+        text = f"{shape}\npointwise_strassen(r, s, @x, @w, @side, @y, $y0, $y1);"
+        layer.add(text, made, needs=("strassen",), scratch=scratch_bytes, rows_alone=False)
+        return
     if scaled is None:
         layer.add(f"{shape}\npointwise(r, s, @x, @w, @side, @y, $y0, $y1);", weights, needs=("gemm",))
         return
@@ -153,6 +160,15 @@ def pointwise(node: Node, net: Net) -> None:
     text = f"{shape}\npointwise_scaled(r, s, @x, {net.ptr(factors)}, @w, @side, @y, $y0, $y1);"
     scratch = scale.scratch(way, layer.inputs, block)
     layer.add(text, weights, needs=("gemm",), scratch=scratch, reads=(factors,), covers=(scaled.node,))
+
+
+def strassen(net: Net, weight: Value, inputs: int, outputs: int, pixels: int) -> tuple[View, int, int]:
+    """Weights for a product by seven products of halves, pixels of a cache block, bytes of scratch."""
+    packed = net.packed(weight, packing.pack_pointwise)
+    nbytes = 7 * (inputs // 2) * (outputs // 2) * 4
+    made = net.prepare(packed, nbytes, lambda source, made: f"strassen_weights({inputs}, {outputs}, {source}, {made});")
+    block, scratch = packing.strassen_plan(inputs, pixels)
+    return View(made, DType.F32, (nbytes // 4,), (1,)), block, scratch * 4
 
 
 def pointwise_shape(inputs: int, outputs: int, width: int, block: int, after: Epilogue, scale: int = 0) -> str:

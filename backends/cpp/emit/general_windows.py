@@ -220,5 +220,3 @@ def max_pool_indices(node: Node, net: Net) -> None:
     arguments = ", ".join(map(net.ptr, (x, y, places)))
     call = f"max_windows(r, s, {arguments}, {truth(op.storage_order)});"
     net.step(f"{head}\n{call}", [x], [y, places], needs=["windows"])
-
-

@@ -7,11 +7,12 @@ from mconv.ir.ops import Linear
 
 from .. import packing
 from ..backend import cpp
+from ..choose import pointwise_algorithm
 from ..net import Net
 from ..stream import Rows
 from . import epilogue
 from .conditions import constant, f32
-from .conv import bias_of, pointwise_shape
+from .conv import bias_of, pointwise_shape, strassen
 
 
 @cpp.faster(Linear, where=(f32, constant("w", "b")))
@@ -24,11 +25,16 @@ def linear(node: Node, net: Net) -> None:
     x = net.blocked(value, axis)
     y = epilogue.result_of(after, node, net, axis)
     bias = bias_of(node.operand("b"), net)
-    weights = net.packed(node.inputs[1], packing.pack_pointwise)
     found = x.images()
     assert found is not None
     images, step, pixels = found
-    block = packing.gemm_block(inputs, outputs, pixels)
+    if not net.exact and pointwise_algorithm(inputs, outputs, pixels) == "strassen":
+        weights, block, scratch = strassen(net, node.inputs[1], inputs, outputs, pixels)
+        name, fragment = "pointwise_strassen", "strassen"
+    else:
+        weights, block, scratch = net.packed(node.inputs[1], packing.pack_pointwise), 0, 0
+        block = packing.gemm_block(inputs, outputs, pixels)
+        name, fragment = "pointwise", "gemm"
     many = images > 1
     residual_step = after.residual.strides[0] if many and after.residual is not None else 0
     side = f"Side{after.side(net, bias, residual_step)}"
@@ -37,7 +43,15 @@ def linear(node: Node, net: Net) -> None:
     loop = f"for (int64_t n = 0; n < {images}; n++) " if many else ""
     text = (
         f"{pointwise_shape(inputs, outputs, pixels, block, after)}\n"
-        f"{loop}pointwise(r, s, {x_at}, {net.ptr(weights)}, {side}, {y_at}, 0, 1);"
+        f"{loop}{name}(r, s, {x_at}, {net.ptr(weights)}, {side}, {y_at}, 0, 1);"
     )
     reads = [x, weights, *after.reads, *([bias] if bias is not None else [])]
-    net.step(text, reads, [y], needs=["gemm"], covers=after.covers, stream=Rows(1, y, x, (), after.residual))
+    net.step(
+        text,
+        reads,
+        [y],
+        needs=[fragment],
+        scratch=scratch,
+        covers=after.covers,
+        stream=Rows(1, y, x, (), after.residual),
+    )

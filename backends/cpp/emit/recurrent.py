@@ -62,9 +62,7 @@ def recurrent(node: Node, net: Net) -> None:
         _steps(node, net, k, (gates, r, rest, peep, ends), own, result)
 
 
-def _steps(
-    node: Node, net: Net, k: int, reads: tuple[View | None, ...], states: list[View], y: View
-) -> None:
+def _steps(node: Node, net: Net, k: int, reads: tuple[View | None, ...], states: list[View], y: View) -> None:
     op = node.op
     assert isinstance(op, o.RNN | o.GRU | o.LSTM)
     gates, r, bias, peepholes, ends = reads
@@ -93,9 +91,7 @@ def _steps(
     call = f"{name}_steps({', '.join(arguments)},\n  " + ",\n  ".join(lines) + ");"
     views = [v for v in reads if v is not None]
     scratch = 4 * n * hidden * (op.gates + 1)
-    net.step(
-        f"{head}\n{call}", [*views, *states], [y, *states], needs=["recurrent", "elementwise"], scratch=scratch
-    )
+    net.step(f"{head}\n{call}", [*views, *states], [y, *states], needs=["recurrent", "elementwise"], scratch=scratch)
 
 
 def _ptr(net: Net, view: View | None) -> str:

@@ -93,9 +93,7 @@ def _is_image(view: View) -> bool:
     return len(view.shape) == 4 and view.strides[3] == 16 and view.strides[2] == 16 * view.shape[3]
 
 
-def _resize_image(
-    node: Node, net: Net, x: View, steps: list[tuple[int, int, float, tuple[float, float]]]
-) -> None:
+def _resize_image(node: Node, net: Net, x: View, steps: list[tuple[int, int, float, tuple[float, float]]]) -> None:
     op = node.op
     assert isinstance(op, o.Resize)
     n, c, h, w = x.shape
@@ -122,9 +120,7 @@ def _resize_image(
     net.step("\n".join(lines), [x, *tables], [y], needs=["resample"], scratch=4 * w * inner)
 
 
-def _resize_axes(
-    node: Node, net: Net, x: View, steps: list[tuple[int, int, float, tuple[float, float]]]
-) -> None:
+def _resize_axes(node: Node, net: Net, x: View, steps: list[tuple[int, int, float, tuple[float, float]]]) -> None:
     op = node.op
     assert isinstance(op, o.Resize)
     for number, (axis, made, scale, part) in enumerate(steps):

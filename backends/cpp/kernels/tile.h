@@ -1,5 +1,5 @@
 // The micro-tile every matrix product runs through: MR pixels by NB blocks of 16 output channels in registers.
-// needs: vec epilogue
+// needs: vec epilogue parallel
 //
 // A product is y[pixel][k] = sum over input blocks, taps and channels of x * w. The pixels of x lie PS floats apart (16:
 // blocked; 1: planar), its blocks `xs`, and tap t starts off[t] floats from the pixel. The weights of a panel (32 output
@@ -16,26 +16,25 @@ struct Tile {
   size_t ys;       // floats between output blocks
   size_t rs;       // floats between residual blocks
   ptrdiff_t jump;  // with SPLIT: floats from the first half's end to the second half's first pixel
-  int accumulate;  // starts from y instead of the bias
+  int accumulate;  // the sum is added to y, without the bias
   float lo, hi;
 };
 
 const ptrdiff_t NO_TAPS[1] = {0};
 constexpr int PREFETCH_STEPS = 48;
+#ifndef MCONV_SUM_TERMS
+#define MCONV_SUM_TERMS 512
+#endif
+constexpr int SUM_TERMS = MCONV_SUM_TERMS;
 
 template <int MR, int NB, int PS, bool SPLIT>
 MC_NOINLINE void tile(const Tile& t, const float* __restrict x, const float* __restrict w, size_t ws,
                       const float* __restrict bias, const float* res, float* y) {
   constexpr int NV = NB * VPB;
   vf acc[MR][NV];
-  if (t.accumulate) {
-    MC_UNROLL for (int m = 0; m < MR; m++)
-      MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] = load(y + (v / VPB) * t.ys + m * 16 + (v % VPB) * VL);
-  } else {
-    MC_UNROLL for (int v = 0; v < NV; v++) {
-      const vf b = load(bias + v * VL);
-      MC_UNROLL for (int m = 0; m < MR; m++) acc[m][v] = b;
-    }
+  MC_UNROLL for (int v = 0; v < NV; v++) {
+    const vf b = t.accumulate ? vf{} : load(bias + v * VL);
+    MC_UNROLL for (int m = 0; m < MR; m++) acc[m][v] = b;
   }
   const int blocks = t.full + (PS == 16 && t.tail > 0), taps = t.taps;
   for (int cb = 0; cb < blocks; cb++) {
@@ -56,6 +55,10 @@ MC_NOINLINE void tile(const Tile& t, const float* __restrict x, const float* __r
       }
     }
     x += t.xs;
+  }
+  if (t.accumulate) {
+    MC_UNROLL for (int m = 0; m < MR; m++)
+      MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] += load(y + (v / VPB) * t.ys + m * 16 + (v % VPB) * VL);
   }
   if (res) {
     MC_UNROLL for (int m = 0; m < MR; m++)
@@ -88,17 +91,35 @@ MC_INLINE TileFn tile_of(int mr) {
 #undef MC_TILE
 }
 
-// One tile of a panel of nb blocks (2 with SPLIT). bias: nb * 16 floats or nullptr; res: nullptr = none.
 template <int PS, bool SPLIT>
-MC_INLINE void panel_tile(const Tile& t, int mr, int nb, const float* x, const float* w, const float* bias,
+MC_INLINE void panel_part(const Tile& t, int mr, int nb, const float* x, const float* w, const float* bias,
                           const float* res, float* y) {
-  if (!bias) bias = ZEROS;
   if constexpr (TILE_BLOCKS == 2) {
     if (SPLIT || nb == 2) return tile_of<PS, SPLIT, 2>(mr)(t, x, w, 32, bias, res, y);
   }
   if constexpr (!SPLIT) {
     for (int n = 0; n < nb; n++)
       tile_of<PS, false, 1>(mr)(t, x, w + n * 16, nb * 16, bias + n * 16, res ? res + n * t.rs : nullptr, y + n * t.ys);
+  }
+}
+
+// One tile of a panel of nb blocks (2 with SPLIT). bias: nb * 16 floats or nullptr; res: nullptr = none.
+// Long sums are added up in parts of about SUM_TERMS, each begun at zero: so their rounding errors grow with the root of
+// a part's length, not of the whole.
+template <int PS, bool SPLIT>
+MC_INLINE void panel_tile(const Tile& t, int mr, int nb, const float* x, const float* w, const float* bias,
+                          const float* res, float* y) {
+  if (!bias) bias = ZEROS;
+  const int most = imax(1, SUM_TERMS / (16 * t.taps));
+  if (PS != 16 || t.full <= most + most / 2) return panel_part<PS, SPLIT>(t, mr, nb, x, w, bias, res, y);
+  const Split parts(t.full, most);
+  for (int i = 0; i < parts.parts; i++) {
+    const bool end = i + 1 == parts.parts;
+    const int begin = parts.begin(i);
+    const Tile part{t.off, t.taps, parts.size(i), end ? t.tail : 0, t.xs, t.ys, t.rs, t.jump, t.accumulate || i > 0,
+                    end ? t.lo : -INF, end ? t.hi : INF};
+    panel_part<PS, SPLIT>(part, mr, nb, x + begin * t.xs, w + (size_t)begin * 16 * t.taps * nb * 16, bias,
+                          end ? res : nullptr, y);
   }
 }
 
