@@ -15,7 +15,7 @@ import numpy as np
 from mconv.ir import DType, Graph, Node, Op, Value
 from mconv.ir.types import Array
 
-from . import reorder
+from . import channels, reorder
 from .placement import Placements
 from .sized import capacity
 from .step import Prepared, Step
@@ -50,6 +50,8 @@ class Net:
         """Nodes whose only reader will compute them in its own step."""
         self.sizes: dict[Value, View] = {}
         """Where the sizes are of values of which only running tells them: 8 numbers of i64."""
+        self.apart: dict[Value, channels.Channels] = {}
+        """Values whose channels lie apart; they are put together when somebody asks for a view."""
         self.groups: dict[Node, Any] = {}
         """What those amount to together with the reader (``emit.elementwise.Group``)."""
         self._views: dict[Value, list[View]] = {}
@@ -76,7 +78,7 @@ class Net:
 
     def has(self, value: Value) -> bool:
         """True for what has been computed by now, and for constants."""
-        return value.is_constant or value in self._views
+        return value.is_constant or value in self._views or value in self.apart
 
     def sole_reader(self, value: Value) -> Node | None:
         """The only node that reads ``value``, once; None where there are more, or where it is an output."""
@@ -96,11 +98,37 @@ class Net:
         """The value as it lies; of several forms the first that was made."""
         if value.is_constant:
             return self.constant(value.constant)
-        return self._views[value][0]
+        return self.views(value)[0]
+
+    def channels_of(self, value: Value) -> channels.Channels | None:
+        """Where the channels of a blocked value, or one whose channels lie apart, are; None for others."""
+        if value in self.apart and value not in self._views:
+            return self.apart[value]
+        if value.is_constant or not channels.fits(value):
+            return None
+        for view in self._views[value]:
+            if view.block == channels.AXIS and view.images() is not None:
+                return channels.of_view(view)
+        return None
+
+    def is_apart(self, value: Value) -> bool:
+        """True while the channels of a value lie apart."""
+        return value in self.apart and value not in self._views
+
+    def give_channels(self, value: Value, found: channels.Channels) -> None:
+        """Say where the channels of a value lie. They are put together at once where they are all over the place."""
+        if len(found.sources) > channels.MAX_SOURCES:
+            channels.gather(self, value, found)
+        else:
+            self.apart[value] = found
 
     def views(self, value: Value) -> list[View]:
         """All forms in which the value exists by now."""
-        return [self.constant(value.constant)] if value.is_constant else self._views[value]
+        if value.is_constant:
+            return [self.constant(value.constant)]
+        if value in self.apart and value not in self._views:
+            channels.gather(self, value, self.apart[value])
+        return self._views[value]
 
     def planar(self, value: Value) -> View:
         """The value as a dense planar view; it is brought into that form where it is not."""
@@ -119,7 +147,7 @@ class Net:
         """
         if value.is_constant:
             return self.constant(to_blocks(value.constant, axis), of=value.type.static_shape, block=axis)
-        for view in self._views[value]:
+        for view in self.views(value):
             if view.block == axis and view.images() is not None:
                 return view
         source = self._views[value][0]
@@ -290,7 +318,7 @@ class Net:
         for operand in operands:
             if operand.is_constant or operand.type != value.type or not self.is_dead(operand):
                 continue
-            view = next((v for v in self._views[operand] if v.block == block), None)
+            view = next((v for v in self._views.get(operand, []) if v.block == block), None)
             if view is None or view.buffer.place != "arena" or not self._alone(operand, view.buffer):
                 continue
             if block is None and not view.is_dense:
@@ -300,6 +328,9 @@ class Net:
 
     def _alone(self, value: Value, buffer: Buffer) -> bool:
         """Nothing else that is still to be read lies in the buffer."""
+        waiting = (found for v, found in self.apart.items() if v not in self._views)
+        if any(source.buffer is buffer for found in waiting for source in found.sources):
+            return False
         return all(
             other is value or self.is_dead(other) or all(v.buffer is not buffer for v in views)
             for other, views in self._views.items()
