@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -428,15 +429,15 @@ def _answer(there: Any, name: str, via: str) -> None:
     there.send(judge(collect()[name], via))
 
 
-def run_all(via: str, pattern: str = "") -> list[Outcome]:
-    """The outcomes of all cases whose name holds ``pattern``."""
+def run_all(via: str, pattern: str = "", flags: Sequence[str] = ()) -> list[Outcome]:
+    """The outcomes of all cases whose name holds ``pattern``; ``flags`` are the compiler's, where one is needed."""
     cases = {name: case for name, case in collect().items() if pattern in name}
     reasons = {name: out_of_scope(case) for name, case in cases.items()}
     inside = [name for name, reason in reasons.items() if not reason]
     # The interpreter is Python; what runs a converter's own code gets a process for each case.
     here = via == "interpreter"
     if via == "cpp":
-        outcomes = judge_batched({name: cases[name] for name in inside})
+        outcomes = judge_batched({name: cases[name] for name in inside}, flags)
     else:
         outcomes = [judge(cases[name], via) for name in inside] if here else judge_apart(inside, via)
     return outcomes + [Outcome(name, "out of scope", reason) for name, reason in reasons.items() if reason]
@@ -478,8 +479,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--via", choices=sorted([*VIA, "cpp"]), default="interpreter")
     parser.add_argument("--list", action="store_true", help="every case in scope that is not right, with the reason")
     parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name holds this text")
+    parser.add_argument("--sanitize", action="store_true", help="with AddressSanitizer and UBSan, by --via cpp")
     options = parser.parse_args(arguments)
-    outcomes = run_all(options.via, options.only)
+    if options.sanitize and "libasan" not in os.environ.get("LD_PRELOAD", ""):
+        library = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+        settings = {"LD_PRELOAD": library.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+        os.execve(sys.executable, [sys.executable, "-m", "tests.onnx_node_tests", *sys.argv[1:]], os.environ | settings)
+    flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if options.sanitize else []
+    outcomes = run_all(options.via, options.only, flags)
     if options.list:
         for outcome in outcomes:
             if outcome.result not in ("passed", "out of scope"):

@@ -15,8 +15,9 @@ import numpy as np
 from mconv.ir import DType, Graph, Node, Op, Value
 from mconv.ir.types import Array
 
-from . import reorder, scatter
+from . import channels, reorder
 from .placement import Placements
+from .sized import capacity
 from .step import Prepared, Step
 from .stream import Rows
 from .view import ALIGNMENT, BLOCK, Buffer, View, blocked_elements, blocked_strides, has_batch, row_major
@@ -47,10 +48,12 @@ class Net:
         """Nodes that an earlier node's step has taken over."""
         self.deferred: set[Node] = set()
         """Nodes whose only reader will compute them in its own step."""
+        self.sizes: dict[Value, View] = {}
+        """Where the sizes are of values of which only running tells them: 8 numbers of i64."""
+        self.apart: dict[Value, channels.Channels] = {}
+        """Values whose channels lie apart; they are put together when somebody asks for a view."""
         self.groups: dict[Node, Any] = {}
         """What those amount to together with the reader (``emit.elementwise.Group``)."""
-        self.scattered: dict[Value, scatter.Scattered] = {}
-        """Images that no view describes, since their channels lie scattered."""
         self._views: dict[Value, list[View]] = {}
         self._buffers: list[Buffer] = []
         self._constants: dict[tuple[object, ...], tuple[View, Array]] = {}
@@ -60,7 +63,10 @@ class Net:
         self._pending: dict[Value, int] = {}
         self._node: Node | None = None
         self.input_buffers = [self._buffer("input", v, index) for index, v in enumerate(graph.inputs)]
-        self.output_buffers = [self._buffer("output", v, index) for index, v in enumerate(graph.outputs)]
+        self.output_buffers = [
+            self._new("output", (capacity(v) or 0) * v.type.dtype.size, index=index)
+            for index, v in enumerate(graph.outputs)
+        ]
         for value, buffer in zip(graph.inputs, self.input_buffers, strict=True):
             shape = value.type.static_shape
             self._views[value] = [View(buffer, value.type.dtype, shape, row_major(shape))]
@@ -73,7 +79,7 @@ class Net:
 
     def has(self, value: Value) -> bool:
         """True for what has been computed by now, and for constants."""
-        return value.is_constant or value in self._views or value in self.scattered
+        return value.is_constant or value in self._views or value in self.apart
 
     def sole_reader(self, value: Value) -> Node | None:
         """The only node that reads ``value``, once; None where there are more, or where it is an output."""
@@ -95,27 +101,42 @@ class Net:
             return self.constant(value.constant)
         return self.views(value)[0]
 
+    def channels_of(self, value: Value) -> channels.Channels | None:
+        """Where the channels of a blocked value, or one whose channels lie apart, are; None for others."""
+        if value in self.apart and value not in self._views:
+            return self.apart[value]
+        if value.is_constant or not channels.fits(value):
+            return None
+        for view in self._views[value]:
+            if view.block == channels.AXIS and view.images() is not None:
+                return channels.of_view(view)
+        return None
+
+    def is_apart(self, value: Value) -> bool:
+        """True while the channels of a value lie apart."""
+        return value in self.apart and value not in self._views
+
+    def give_channels(self, value: Value, found: channels.Channels) -> None:
+        """Say where the channels of a value lie. They are put together at once where they are all over the place."""
+        if len(found.sources) > channels.MAX_SOURCES:
+            channels.gather(self, value, found)
+        else:
+            self.apart[value] = found
+
     def views(self, value: Value) -> list[View]:
-        """All forms in which the value exists by now; scattered channels are gathered."""
+        """All forms in which the value exists by now."""
         if value.is_constant:
             return [self.constant(value.constant)]
-        if value not in self._views:
-            scattered = self.scattered[value]
-            target = self.fresh(value.type.dtype, scattered.shape, 1)
-            scatter.gather(self, scattered, target)
-            self.give(value, target)
+        if value in self.apart and value not in self._views:
+            channels.gather(self, value, self.apart[value])
         return self._views[value]
-
-    def forms(self, value: Value) -> list[View]:
-        """The views there are; none of scattered channels that nobody has gathered."""
-        return self._views.get(value, [])
 
     def planar(self, value: Value) -> View:
         """The value as a dense planar view; it is brought into that form where it is not."""
         for view in self.views(value):
             if view.is_dense:
                 return view
-        source = self.view(value)
+        source = self._views[value][0]
         result = self.fresh(source.dtype, source.shape)
         reorder.copy(self, source, result)
         self._views[value].append(result)
@@ -150,6 +171,20 @@ class Net:
         view = view or self.fresh(dtype, shape, block)
         self.give(value, view)
         return view
+
+    def sized(self, value: Value) -> tuple[View, View]:
+        """For a result whose sizes only running tells: memory for the most elements, and for the sizes (8 of i64)."""
+        count = capacity(value) or 0
+        if value.type.is_static:
+            return self.result(value), self.fresh(DType.I64, (8,))
+        if self.graph.is_output(value):
+            buffer = self.output_buffers[self.graph.outputs.index(value)]
+        else:
+            buffer = self.allocate(count * value.type.dtype.size)
+        view = View(buffer, value.type.dtype, (count,), (1,))
+        self.give(value, view)
+        self.sizes[value] = self.fresh(DType.I64, (8,))
+        return view, self.sizes[value]
 
     def give(self, value: Value, view: View) -> None:
         """Say where a value lies (also as one more form of it)."""
@@ -256,7 +291,14 @@ class Net:
         """Bring every output into its buffer."""
         self._node = None
         for value, buffer in zip(self.graph.outputs, self.output_buffers, strict=True):
+            if value in self.sizes:
+                sizes = self.sizes[value]
+                self.step(f"memcpy(r.sizes[{buffer.index}], {self.ptr(sizes)}, 64);", [sizes], [buffer], what="sizes")
             if any(v.buffer is buffer for v in self.views(value)):
+                continue
+            if value in self.sizes:
+                source = self.views(value)[0]
+                reorder.copy(self, source, source.replace(buffer=buffer, offset=0))
                 continue
             source = self.views(value)[0]
             shape = value.type.static_shape
@@ -281,7 +323,7 @@ class Net:
         for operand in operands:
             if operand.is_constant or operand.type != value.type or not self.is_dead(operand):
                 continue
-            view = next((v for v in self._views[operand] if v.block == block), None)
+            view = next((v for v in self._views.get(operand, []) if v.block == block), None)
             if view is None or view.buffer.place != "arena" or not self._alone(operand, view.buffer):
                 continue
             if block is None and not view.is_dense:
@@ -291,8 +333,10 @@ class Net:
 
     def _alone(self, value: Value, buffer: Buffer) -> bool:
         """Nothing else that is still to be read lies in the buffer."""
-        spread = all(self.is_dead(v) or buffer not in s.buffers for v, s in self.scattered.items())
-        return spread and all(
+        waiting = (found for v, found in self.apart.items() if v not in self._views)
+        if any(source.buffer is buffer for found in waiting for source in found.sources):
+            return False
+        return all(
             other is value or self.is_dead(other) or all(v.buffer is not buffer for v in views)
             for other, views in self._views.items()
         )

@@ -50,10 +50,11 @@ def identifier(name: str) -> str:
     return f"{plain}_net" if plain.lower() in KEYWORDS else plain
 
 
-def tensor_initializer(type: TensorType) -> str:
-    """C for the description of an input or an output."""
-    dims = ", ".join(map(str, type.static_shape)) or "0"
-    return f"{{{TYPES.index(type.dtype)}, {type.rank}, {{{dims}}}, {type.nbytes}}},"
+def tensor_initializer(type: TensorType, capacity: int | None = None) -> str:
+    """C for the description of an input or an output; of one whose sizes only running tells with its most elements."""
+    dims = ", ".join(str(d) if isinstance(d, int) else "-1" for d in type.shape) or "0"
+    nbytes = type.nbytes if capacity is None else capacity * type.dtype.size
+    return f"{{{TYPES.index(type.dtype)}, {type.rank}, {{{dims}}}, {nbytes}}},"
 
 
 def signature(graph: Graph, *, debug_names: bool) -> str:

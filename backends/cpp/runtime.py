@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
@@ -137,9 +138,9 @@ class Library:
             np.ascontiguousarray(a, dtype).reshape(shape)
             for a, (dtype, shape) in zip(inputs, self.inputs, strict=True)
         ]  # fmt: skip
-        made = [np.empty(shape, dtype) for dtype, shape in self.outputs]
+        made = [np.empty(self._elements(i), dtype) for i, (dtype, _) in enumerate(self.outputs)]
         self.run_into(given, made)
-        return made
+        return [a[: math.prod(s)].reshape(s) for a, s in zip(made, map(self._shape, range(len(made))), strict=True)]
 
     def run_into(self, given: Sequence[Array], made: Sequence[Array]) -> None:
         """One inference on dense arrays of the right types."""
@@ -148,6 +149,16 @@ class Library:
     def selftest(self) -> int:
         """What the self-test returns: 0 where all is well."""
         return int(self._function("selftest")(self._model))
+
+    def _elements(self, index: int) -> int:
+        """The most elements of an output."""
+        return int(self._function("output")(index).contents.bytes) // self.outputs[index][0].itemsize
+
+    def _shape(self, index: int) -> tuple[int, ...]:
+        """The sizes of an output after a run."""
+        dims = (ctypes.c_int64 * 8)()
+        self._check("output_dims", self._model, index, dims)
+        return tuple(dims[: len(self.outputs[index][1])])
 
     def _tensor(self, what: str, index: int) -> tuple[np.dtype[Any], tuple[int, ...]]:
         t = self._function(what)(index).contents

@@ -93,8 +93,9 @@ def _back(m: Match, add: Adder, results: tuple[Value, ...]) -> tuple[Value, ...]
 def halves_as_floats(m: Match, add: Adder) -> tuple[Value, ...]:
     """An operator on 16-bit floats is the same on 32-bit floats, its result narrowed."""
     m.require(add.target is not None and add.target.casts_around, "the target has such types in its own way")
-    m.require(any(v.type.dtype is DType.F16 for v in m.root.inputs), "no 16-bit floats")
-    return _back(m, add, _in(m, add, DType.F16, DType.F32))
+    narrow = [v.type.dtype for v in m.root.inputs if v.type.dtype in (DType.F16, DType.BF16)]
+    m.require(bool(narrow), "no 16-bit floats")
+    return _back(m, add, _in(m, add, narrow[0], DType.F32))
 
 
 @decompose(*_INTEGER)

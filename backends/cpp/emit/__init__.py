@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from . import (
     attention,
-    channels,
+    control,
     conv,
+    detection,
     elementwise,
+    general_attention,
     general_norm,
     general_product,
     general_windows,
@@ -20,13 +22,16 @@ from . import (
     reduction,
     regions,
     resampling,
+    sized,
 )
 
 __all__ = [
     "attention",
-    "channels",
+    "control",
     "conv",
+    "detection",
     "elementwise",
+    "general_attention",
     "general_norm",
     "general_product",
     "general_windows",
@@ -40,4 +45,5 @@ __all__ = [
     "reduction",
     "regions",
     "resampling",
+    "sized",
 ]

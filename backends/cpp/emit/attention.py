@@ -25,7 +25,7 @@ def plain_scores(node: Node) -> bool | str:
     op = node.op
     assert isinstance(op, Attention)
     q, k = node.inputs[0].type.static_shape, node.inputs[1].type.static_shape
-    if op.softcap or (op.causal and q[2] > k[2]):
+    if op.softcap or (op.causal and q[2] != k[2]):
         return False
     mask = node.operand("mask")
     if mask is None:

@@ -6,7 +6,7 @@ of the reader's. The loop runs over blocked values as they lie, with the lane as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mconv.ir import DType, Node, Value
 from mconv.ir.ops import BitCast, Cast, Dequantize, Quantize, Where
@@ -17,6 +17,7 @@ from ..backend import cpp
 from ..net import C_TYPES, Net, to_blocks
 from ..view import BLOCK, View, row_major
 from . import scale
+from .common import braced
 from .formulas import NEEDS_VECTOR, SCALAR, VECTOR, arithmetic_type
 
 MAX_NODES, MAX_LEAVES = 16, 12
@@ -95,6 +96,9 @@ def quantize(node: Node, net: Net) -> None:
 
 def compute(node: Node, net: Net) -> None:
     """Leave the node to its reader, or compute it with all nodes that were left to it."""
+    if not node.result.type.is_static:
+        _flat(node, net)
+        return
     if scale.is_left_to_reader(node, net):
         net.deferred.add(node)
         return
@@ -107,6 +111,25 @@ def compute(node: Node, net: Net) -> None:
             net.deferred.add(node)
             return
     Loop(node, net).emit()
+
+
+def _flat(node: Node, net: Net) -> None:
+    """One operand's sizes are known only at run time: all that it can hold is computed."""
+    value = next(v for v in node.inputs if not v.type.is_static)
+    x = net.view(value)
+    views = [x if v is value else net.planar(v) for v in node.inputs]
+    y, _ = net.sized(node.result)
+    net.sizes[node.result] = net.sizes[value]
+    kinds = [C_TYPES[v.dtype] for v in views]
+    names = [f"float(x{k})" if v.dtype in NARROW else f"x{k}" for k, v in enumerate(views)]
+    dtype = node.inputs[1 if isinstance(node.op, Where) else 0].type.dtype
+    text = SCALAR[type(node.op)](node.op, names, dtype)
+    parameters = ", ".join(f"{kind} x{k}" for k, kind in enumerate(kinds))
+    operands = ", ".join(f"{'along' if v is x else 'same'}({net.ptr(v)})" for v in views)
+    strides = ", ".join(braced([int(v is x)]) for v in views)
+    head = f"static const Loop<{len(views)}> s{{1, {braced(y.shape)}, {{1}}, {braced([strides])}}};"
+    call = f"each(r, s, {net.ptr(y)}, [=]({parameters}) {{ return {C_TYPES[y.dtype]}({text}); }}, {operands});"
+    net.step(f"{head}\n{call}", views, [y], needs=["elementwise"])
 
 
 def _only_reader(node: Node, net: Net) -> Node | None:
@@ -161,7 +184,7 @@ class Loop:
         axes = self._axes(leaves, result, block)
         calls = [self._operand(leaf, axes[-1][2 + k]) for k, leaf in enumerate(leaves)]
         name = "each_vector" if self.vector else "each"
-        columns = [_braced(a[k] for a in axes) for k in range(len(axes[0]))]
+        columns = [braced(a[k] for a in axes) for k in range(len(axes[0]))]
         strides = "".join(f", {c}" for c in columns[2:]) if leaves else ", {}"
         head = f"static const Loop<{len(leaves)}> s{{{len(axes)}, {columns[0]}, {columns[1]}, {{{strides[2:]}}}}};"
         parameters = ", ".join(
@@ -338,7 +361,3 @@ def shape_size(shape: Sequence[int]) -> int:
     for n in shape:
         size *= n
     return size
-
-
-def _braced(numbers: Iterable[int]) -> str:
-    return "{" + ", ".join(map(str, numbers)) + "}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mconv.ir import Node
+from mconv.ir import Node, Value
 from mconv.ir.ops import (
     Concat,
     Expand,
@@ -17,16 +17,20 @@ from mconv.ir.ops import (
     Unsqueeze,
 )
 
-from .. import reorder
+from .. import channels, reorder
 from ..backend import cpp
 from ..net import Net
 from ..view import View, part, reshaped, transposed
+from . import sized
 from .conditions import known
 
 
-@cpp.emits(Identity, Reshape, Flatten, Squeeze, Unsqueeze, where=(known("shape"),))
+@cpp.emits(Identity, Reshape, Flatten, Squeeze, Unsqueeze)
 def rename_axes(node: Node, net: Net) -> None:
     """The same memory, where the view's strides allow it; a copy where not."""
+    if not node.result.type.is_static:
+        sized.reshape(node, net)
+        return
     value, shape = node.inputs[0], node.result.type.static_shape
     for view in net.views(value):
         renamed = reshaped(view, shape)
@@ -57,18 +61,22 @@ def expand(node: Node, net: Net) -> None:
     net.give(node.result, view.replace(shape=shape, strides=strides))
 
 
-@cpp.emits(Slice, where=(known("starts", "ends", "axes", "steps"),))
+@cpp.emits(Slice)
 def slices(node: Node, net: Net) -> None:
     """A part of the memory; of blocked channels whole blocks."""
     assert isinstance(node.op, Slice)
     op, shape = node.op, node.inputs[0].type.static_shape
-    assert op.starts is not None
-    assert op.ends is not None
+    unknown = [n for n in ("axes", "steps") if node.operand(n) is not None]
+    if op.starts is None or op.ends is None or unknown:
+        sized.slices(node, net)
+        return
     count = len(op.starts)
     axes, steps = op.axes or tuple(range(count)), op.steps or (1,) * count
     cuts = {}
     for axis, begin, end, step in zip(axes, op.starts, op.ends, steps, strict=True):
         cuts[axis] = range(shape[axis])[_python_slice(shape[axis], begin, end, step)]
+    if list(cuts) == [channels.AXIS] and _pick(net, node.inputs[0], node.result, cuts[channels.AXIS]):
+        return
     for view in net.views(node.inputs[0]):
         cut = _cut(view, cuts)
         if cut is not None:
@@ -77,6 +85,23 @@ def slices(node: Node, net: Net) -> None:
     cut = _cut(net.planar(node.inputs[0]), cuts)
     assert cut is not None
     net.give(node.result, cut)
+
+
+def _pick(net: Net, value: Value, result: Value, taken: range) -> bool:
+    """Some channels of a value whose channels lie apart, or that are no whole blocks of it."""
+    if value.is_constant or not taken or not channels.fits(value):
+        return False
+    if net.is_apart(value):
+        whole: channels.Channels | None = net.apart[value]
+    else:
+        views = net.views(value)
+        if any(v.block is None for v in views) or any(_cut(v, {channels.AXIS: taken}) is not None for v in views):
+            return False
+        whole = net.channels_of(value)
+    if whole is None:
+        return False
+    net.give_channels(result, whole.picked(taken))
+    return True
 
 
 def _cut(view: View, cuts: dict[int, range]) -> View | None:
@@ -119,6 +144,8 @@ def split(node: Node, net: Net) -> None:
     axis = node.op.axis
     begins = [sum(node.op.sizes[:i]) for i in range(len(node.op.sizes))]
     for result, begin, size in zip(node.results, begins, node.op.sizes, strict=True):
+        if axis == channels.AXIS and _pick(net, node.inputs[0], result, range(begin, begin + size)):
+            continue
         parts = [part(view, axis, begin, size) for view in net.views(node.inputs[0])]
         found = next((p for p in parts if p is not None), None)
         found = found or part(net.planar(node.inputs[0]), axis, begin, size)
@@ -131,11 +158,13 @@ def concat(node: Node, net: Net) -> None:
     """Nothing, where the operands were made in their places; copies of those that were not."""
     assert isinstance(node.op, Concat)
     axis = node.op.axis
+    block = net.concat_block(node)
+    if block is None and axis == channels.AXIS and _join(node, net):
+        return
     whole = _as_it_lies(node, net)
     if whole is not None:
         net.give(node.result, whole)
         return
-    block = net.concat_block(node)
     target = net.result(node.result, block)
     begin = 0
     for value in node.inputs:
@@ -150,6 +179,20 @@ def concat(node: Node, net: Net) -> None:
             continue
         source = next((v for v in views if v.block == block), views[0])
         reorder.copy(net, source, place)
+
+
+def _join(node: Node, net: Net) -> bool:
+    """A concatenation of channels of which some lie apart, or in blocks that do not meet."""
+    if net.graph.is_output(node.result) or not channels.fits(node.result):
+        return False
+    values = [v for v in node.inputs if v.type.numel]
+    if not any(net.channels_of(v) is not None for v in values):
+        return False
+    if not any(net.is_apart(v) for v in values) and _as_it_lies(node, net) is not None:
+        return False
+    parts = [net.channels_of(v) or channels.of_view(net.blocked(v, channels.AXIS)) for v in values]
+    net.give_channels(node.result, channels.joined(parts))
+    return True
 
 
 def _as_it_lies(node: Node, net: Net) -> View | None:

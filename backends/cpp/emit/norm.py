@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mconv.ir import Node, Value
 from mconv.ir.ops import GroupNorm, InstanceNorm, LayerNorm, LogSoftmax, RMSNorm, Softmax
 
@@ -66,12 +68,12 @@ def over_groups(node: Node, net: Net) -> None:
     y = net.result(node.result, CHANNELS, over=[node.inputs[0]])
     gamma, beta = ("nullptr" if p is None else net.ptr(p) for p in parameters)
     groups = op.groups if isinstance(op, GroupNorm) else x.channels
-    found = x.images()
-    assert found is not None
+    shape = node.inputs[0].type.static_shape
+    count, pixels = shape[0], math.prod(shape[2:])  # images of one block lie together, and are not one image
     call = each_image(
-        found[0],
-        f"group_norm(r, {x.channels}, {groups}, {found[2]}, {number(op.epsilon)}, {x.block_stride}, {y.block_stride}, "
-        f"{at_image(net, x, found[0])}, {gamma}, {beta}, {at_image(net, y, found[0])});",
+        count,
+        f"group_norm(r, {x.channels}, {groups}, {pixels}, {number(op.epsilon)}, {x.block_stride}, {y.block_stride}, "
+        f"{at_image(net, x, count)}, {gamma}, {beta}, {at_image(net, y, count)});",
     )
     scratch = 4 * 32 * x.blocks
     net.step(call, [x, *(p for p in parameters if p is not None)], [y], needs=["norm"], scratch=scratch)

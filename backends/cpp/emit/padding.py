@@ -92,6 +92,11 @@ def channel_shuffle(node: Node, net: Net) -> None:
     op = node.op
     assert isinstance(op, o.ChannelShuffle)
     n, c, *rest = node.inputs[0].type.static_shape
+    whole = net.channels_of(node.inputs[0])
+    if whole is not None and not net.graph.is_output(node.result):
+        each = c // op.groups
+        net.give_channels(node.result, whole.picked(g * each + i for i in range(each) for g in range(op.groups)))
+        return
     perm = (0, 2, 1, *range(3, 3 + len(rest)))
     _rearranged(node, net, (n, op.groups, c // op.groups, *rest), perm)
 

@@ -8,13 +8,13 @@ from mconv.ir import ops as o
 from ..backend import cpp
 from ..net import C_TYPES, Net
 from ..view import BLOCK, View
+from . import sized
 from .common import around, braced, ctype, floats, is_empty, not_empty, truth, wide
-from .conditions import known
 from .formulas import literal
 
 FOLDS: dict[type[Op], str] = {
     o.ReduceSum: "SumOf", o.ReduceMean: "MeanOf", o.ReduceMax: "MaxOf", o.ReduceMin: "MinOf", o.ReduceProd: "ProductOf",
-    o.ReduceL1: "L1Of", o.ReduceL2: "L2Of", o.ReduceLogSum: "LogSumOf", o.ReduceSumSquare: "SquaresOf",
+    o.ReduceL1: "L1Of", o.ReduceL2: "L2Of", o.ReduceLogSum: "LogSumOf", o.ReduceLogSumExp: "LogSumExpOf", o.ReduceSumSquare: "SquaresOf",
 }  # fmt: skip
 """Names of the kernels' functions."""
 
@@ -22,7 +22,7 @@ Axis = tuple[int, int, int]
 """Size, stride of the operand, stride of the result (0 where it is reduced)."""
 
 
-@cpp.emits(*FOLDS, where=(known("axes"), wide))
+@cpp.emits(*FOLDS, where=(wide,))
 def reduce(node: Node, net: Net) -> None:
     """One loop nest over the axes that stay, one over those that go; blocked values stay blocked."""
     fold(node, net)
@@ -30,9 +30,12 @@ def reduce(node: Node, net: Net) -> None:
 
 def fold(node: Node, net: Net) -> None:
     """The step of a reduction, also for the owners of faster forms."""
+    axes: tuple[int, ...] | None = node.op.axes  # type: ignore[attr-defined]
+    if axes is None:
+        sized.reduce(node, net, FOLDS[type(node.op)])
+        return
     if is_empty(node, net):
         return
-    axes: tuple[int, ...] = node.op.axes  # type: ignore[attr-defined]
     keepdims: bool = node.op.keepdims  # type: ignore[attr-defined]
     x = _operand(node, net, axes)
     block = None
@@ -89,13 +92,16 @@ def arg_extreme(node: Node, net: Net) -> None:
     net.step(call, [x], [y], needs=["lines"])
 
 
-@cpp.emits(o.TopK, where=(known("k"), wide))
+@cpp.emits(o.TopK, where=(wide,))
 def top_k(node: Node, net: Net) -> None:
     """A heap of the best for each line."""
-    if is_empty(node, net):
-        return
     op, value = node.op, node.inputs[0]
     assert isinstance(op, o.TopK)
+    if op.k is None:
+        sized.top_k(node, net)
+        return
+    if is_empty(node, net):
+        return
     x, values, places = net.planar(value), net.result(node.results[0]), net.result(node.results[1])
     outer, n, inner = around(x.shape, op.axis)
     pointers = ", ".join(map(net.ptr, (x, values, places)))
@@ -103,18 +109,25 @@ def top_k(node: Node, net: Net) -> None:
     net.step(call, [x], [values, places], needs=["lines"], scratch=8 * n)
 
 
-@cpp.emits(o.CumSum, o.CumProd, where=(known("axis"), wide))
+@cpp.emits(o.CumSum, o.CumProd, where=(wide,))
 def running(node: Node, net: Net) -> None:
     """Lines that lie side by side are walked together."""
     if is_empty(node, net):
         return
     op, value = node.op, node.inputs[0]
-    assert isinstance(op, o.CumSum | o.CumProd) and op.axis is not None
+    assert isinstance(op, o.CumSum | o.CumProd)
     x, y = net.planar(value), net.result(node.result, over=[value])
-    sizes = ", ".join(map(str, around(x.shape, op.axis)))
+    views = [x]
+    if op.axis is None:
+        views.append(net.planar(node.inputs[1]))
+        head = f"const Around a = around({len(x.shape)}, Sizes{braced([braced(x.shape)])}, *{net.ptr(views[1])});\n"
+        sizes = "a.outer, a.n, a.inner"
+    else:
+        head, sizes = "", ", ".join(map(str, around(x.shape, op.axis)))
     kind = f"{ctype(value)}, {truth(isinstance(op, o.CumProd))}"
     options = f"{truth(op.exclusive)}, {truth(op.reverse)}"
-    net.step(f"running<{kind}>(r, {net.ptr(x)}, {net.ptr(y)}, {sizes}, {options});", [x], [y], needs=["lines"])
+    call = f"running<{kind}>(r, {net.ptr(x)}, {net.ptr(y)}, {sizes}, {options});"
+    net.step(head + call, views, [y], needs=["lines"])
 
 
 @cpp.emits(o.Softmax, o.LogSoftmax, where=(floats,))

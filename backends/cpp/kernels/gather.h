@@ -1,25 +1,9 @@
-// Images whose channels lie scattered: off[c] floats from `base` is channel c's first pixel, pixels are 16 floats apart.
+// 1x1 convolution of an image whose channels lie apart: off[c] floats from `base` is channel c's first pixel, and pixels
+// are 16 floats apart.
 // needs: vec run parallel epilogue tile gemm
 //
-//   gather_channels(r, base, off, c, pixels, y, ys)            into blocks at y, ys floats from block to block
-//   pointwise_gathered(r, s, base, off, w, side, y)            as `pointwise` over all pixels (s.w of them); s.xs unused
+//   pointwise_gathered(r, s, base, off, w, side, y)     as `pointwise` over all pixels (s.w of them); s.xs unused
 namespace {
-
-MC_NOINLINE void gather_channels(Run& r, const float* base, const ptrdiff_t* off, int c, int pixels, float* y, size_t ys) {
-  parallel(r, ceil_div(c, 16), [&](int block, int) {
-    float* o = y + (size_t)block * ys;
-    const int lanes = imin(16, c - block * 16);
-    for (int first = 0; first < pixels; first += 64) {  // as many as stay in the first-level cache
-      const int end = imin(pixels, first + 64);
-      for (int i = 0; i < lanes; i++) {
-        const float* x = base + off[block * 16 + i];
-        for (int p = first; p < end; p++) o[p * 16 + i] = x[p * 16];
-      }
-      for (int i = lanes; i < 16; i++)
-        for (int p = first; p < end; p++) o[p * 16 + i] = 0;
-    }
-  });
-}
 
 MC_NOINLINE void pointwise_gathered(Run& r, const Pointwise& s, const float* base, const ptrdiff_t* off, const float* w,
                                     const Side& e, float* y) {

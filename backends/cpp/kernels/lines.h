@@ -16,6 +16,37 @@ template <class T, bool GREATEST> MC_INLINE bool beats(T a, T b) {
   return GREATEST ? a > b : a < b;
 }
 
+// Heaps of numbers of which none comes `after` its parent; and the order from the first to the last.
+template <class F> MC_INLINE void sift(int64_t* heap, int64_t at, int64_t size, const F& after) {
+  for (int64_t child; (child = 2 * at + 1) < size; at = child) {
+    if (child + 1 < size && after(heap[child + 1], heap[child])) child++;
+    if (!after(heap[child], heap[at])) break;
+    const int64_t t = heap[at];
+    heap[at] = heap[child], heap[child] = t;
+  }
+}
+template <class F> MC_INLINE void make_heap_of(int64_t* heap, int64_t size, const F& after) {
+  for (int64_t i = size / 2 - 1; i >= 0; i--) sift(heap, i, size, after);
+}
+template <class F> void sort_by(int64_t* items, int64_t size, const F& after) {
+  make_heap_of(items, size, after);
+  for (int64_t end = size - 1; end > 0; end--) {
+    const int64_t t = items[0];
+    items[0] = items[end], items[end] = t;
+    sift(items, 0, end, after);
+  }
+}
+
+struct Sizes { int64_t n[8]; };
+struct Around { int64_t outer, n, inner; };
+// The sizes before an axis that only running tells, along it, and behind it.
+MC_INLINE Around around(int rank, const Sizes& s, int64_t axis) {
+  Around a = {1, 1, 1};
+  if (axis < 0) axis += rank;
+  for (int i = 0; i < rank; i++) (i < axis ? a.outer : i > axis ? a.inner : a.n) *= s.n[i];
+  return a;
+}
+
 // Calls f(first element, lines) for runs of lines that lie side by side.
 template <class F> MC_INLINE void each_lines(Run& r, int64_t outer, int64_t n, int64_t inner, const F& f) {
   const int64_t cuts = (inner + ACROSS - 1) / ACROSS;
@@ -52,23 +83,15 @@ void top_k(Run& r, const T* x, T* values, int64_t* places, int64_t outer, int64_
       if (beats<T, GREATEST>(vb, va)) return true;
       return !beats<T, GREATEST>(va, vb) && a > b;
     };
-    const auto sift = [&](int64_t at, int64_t size) {
-      for (int64_t child; (child = 2 * at + 1) < size; at = child) {
-        if (child + 1 < size && worse(heap[child + 1], heap[child])) child++;
-        if (!worse(heap[child], heap[at])) break;
-        const int64_t t = heap[at];
-        heap[at] = heap[child], heap[child] = t;
-      }
-    };
     for (int64_t t = 0; t < k; t++) heap[t] = t;
-    for (int64_t t = k / 2 - 1; t >= 0; t--) sift(t, k);
+    make_heap_of(heap, k, worse);
     for (int64_t t = k; t < n; t++)
-      if (worse(heap[0], t)) heap[0] = t, sift(0, k);
+      if (worse(heap[0], t)) heap[0] = t, sift(heap, 0, k, worse);
     for (int64_t size = k; size > 0; size--) {
       const int64_t to = (o * k + size - 1) * inner + i;
       values[to] = line[heap[0] * inner], places[to] = heap[0];
       heap[0] = heap[size - 1];
-      sift(0, size - 1);
+      sift(heap, 0, size - 1, worse);
     }
   });
 }

@@ -80,6 +80,21 @@ template <class E> struct LogSumOf : SumOf<E> {
   static E result(A a, int64_t) { return cast<E>(std::log(double(E(a)))); }
 };
 
+struct Scaled { double top, sum; };
+template <class E> struct LogSumExpOf {
+  typedef E T;
+  typedef Scaled A;
+  static A first() { return {-INFINITY, 0}; }
+  static A joined(A a, A b) {
+    if (b.top > a.top || b.top != b.top) return joined(b, a);
+    if (!(b.top > -INFINITY)) return a;
+    if (!(a.top < INFINITY)) return a;
+    return {a.top, a.sum + b.sum * std::exp(b.top - a.top)};
+  }
+  static A with(A a, T x) { return joined(a, {double(x), 1}); }
+  static T result(A a, int64_t) { return cast<T>(a.sum > 0 ? a.top + std::log(a.sum) : a.top); }
+};
+
 // The offset of the i-th index of some axes.
 MC_INLINE int64_t offset_of(int64_t i, int axes, const int64_t* n, const int64_t* strides) {
   int64_t offset = 0;

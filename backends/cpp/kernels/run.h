@@ -20,6 +20,7 @@ struct Run {
   float* first;            // scratch of the first worker
   void* pool;
   void (*dispatch)(void* pool, int items, void (*fn)(void* ctx, int item, int worker), void* ctx);
+  int64_t (*sizes)[8];     // of each output, where only running tells them
 
   float* scratch(int worker) const {
     return worker == 0 ? first : (float*)(others + size_t(worker - 1) * others_stride);

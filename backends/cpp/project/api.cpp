@@ -29,6 +29,7 @@ struct @NAME@_model {
   unsigned char* own;       // the arena, where the caller gave none
   unsigned char* prepared;
   unsigned char* opened;    // decrypted weights
+  int64_t sizes[@OUTPUTS@ + 1][8];
 };
 
 namespace {
@@ -169,6 +170,11 @@ const @NAME@_tensor* @NAME@_input(int index) { return index >= 0 && index < INPU
 const @NAME@_tensor* @NAME@_output(int index) {
   return index >= 0 && index < OUTPUTS ? output_types + index : nullptr;
 }
+int @NAME@_output_dims(const @NAME@_model* m, int index, int64_t dims[8]) {
+  if (!m || !dims || index < 0 || index >= OUTPUTS) return @GUARD@_ERROR_ARGUMENT;
+  std::memcpy(dims, m->sizes[index], sizeof m->sizes[index]);
+  return @GUARD@_OK;
+}
 size_t @NAME@_arena_bytes(int threads) {
   return arena_bytes(threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads);
 }
@@ -209,7 +215,8 @@ int @NAME@_create(@NAME@_model** model, const @NAME@_options* given) {
     return error;
   }
   m->frame = {threads,     arena,   arena + rounded(ARENA), rounded(SCRATCH), weights,
-              m->prepared, nullptr, nullptr,                m->pool,          pool_dispatch};
+              m->prepared, nullptr, nullptr,                m->pool,          pool_dispatch, m->sizes};
+  for (int i = 0; i < OUTPUTS; i++) std::memcpy(m->sizes[i], output_types[i].dims, sizeof m->sizes[i]);
   code->prepare(m->frame);
   *model = m;
   return @GUARD@_OK;

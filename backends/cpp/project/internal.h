@@ -3,6 +3,7 @@
 #define @GUARD@_INTERNAL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct @NAME@_frame {
   int threads;
@@ -15,6 +16,7 @@ struct @NAME@_frame {
   void* const* out;
   void* pool;
   void (*dispatch)(void* pool, int items, void (*fn)(void* ctx, int item, int worker), void* ctx);
+  int64_t (*sizes)[8];
 };
 
 // `prepare` brings weights into the form that this instruction set computes with, once; `run` is one inference.

@@ -68,6 +68,9 @@ typedef struct @NAME@_options {
 @GUARD@_API int @NAME@_outputs(void);
 @GUARD@_API const @NAME@_tensor* @NAME@_input(int index);
 @GUARD@_API const @NAME@_tensor* @NAME@_output(int index);
+/* The sizes of an output after a run: those of @NAME@_output, but where only running tells a size (-1 there). Then its
+ * `bytes` are the most that it can take, and its elements lie together at their begin. */
+@GUARD@_API int @NAME@_output_dims(const @NAME@_model* model, int index, int64_t dims[8]);
 @GUARD@_API size_t @NAME@_arena_bytes(int threads);
 
 @GUARD@_API int @NAME@_create(@NAME@_model** model, const @NAME@_options* options);

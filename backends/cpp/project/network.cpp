@@ -18,7 +18,7 @@ MC_NOINLINE void run_steps(Run& r) {
 
 Run run_of(const @NAME@_frame& f) {
   return {f.threads, f.arena, f.others, f.others_stride, f.weights, f.prepared, f.in, f.out, (float*)f.arena,
-          f.pool, f.dispatch};
+          f.pool, f.dispatch, f.sizes};
 }
 
 void prepare(const @NAME@_frame& frame) {

@@ -6,10 +6,12 @@ What is compiled is each network's own NAME.cpp; what its interface would do (me
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from mconv import backends
 from mconv.backends.cpp.backend import Build, cpp
 from mconv.backends.cpp.fragments import joined
+from mconv.backends.cpp.sized import capacity
 from mconv.ir import Graph
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import TensorType
@@ -36,8 +39,10 @@ FLAGS = (
     "-Wall",
     "-Wextra",
     "-Werror",
+    "-Wno-maybe-uninitialized",
 )
 HEAD = """#include <stddef.h>
+#include <stdint.h>
 struct batch_frame {
   int threads;
   unsigned char* arena;
@@ -49,6 +54,7 @@ struct batch_frame {
   void* const* out;
   void* pool;
   void (*dispatch)(void* pool, int items, void (*fn)(void* ctx, int item, int worker), void* ctx);
+  int64_t (*sizes)[8];
 };
 struct batch_code {
   const char* isa;
@@ -72,6 +78,7 @@ class Frame(ctypes.Structure):
         ("out", ctypes.c_void_p),
         ("pool", ctypes.c_void_p),
         ("dispatch", ctypes.c_void_p),
+        ("sizes", ctypes.c_void_p),
     )
 
 
@@ -94,6 +101,7 @@ class Unit:
     weights: bytes
     inputs: tuple[TensorType, ...]
     outputs: tuple[TensorType, ...]
+    output_bytes: tuple[int, ...]
 
 
 def unit(graph: Graph, number: int, *, rewrite: bool = True) -> Unit:
@@ -117,6 +125,7 @@ def unit(graph: Graph, number: int, *, rewrite: bool = True) -> Unit:
         weights=b"".join(files[f"{name}_weights.bin"]()),
         inputs=tuple(v.type for v in graph.inputs),
         outputs=tuple(v.type for v in graph.outputs),
+        output_bytes=tuple((capacity(v) or 0) * v.type.dtype.size for v in graph.outputs),
     )
 
 
@@ -163,12 +172,23 @@ def compiled(units: Sequence[Unit], folder: Path, *, flags: Sequence[str] = (), 
 
 
 class Memory:
-    """Aligned bytes with a guard behind them."""
+    """Aligned bytes with a guard behind them, which is poisoned where AddressSanitizer is loaded."""
 
     def __init__(self, size: int) -> None:
         self._all = np.full(size + 64 + GUARD, 0xA5, np.uint8)
         start = -self._all.ctypes.data % 64
-        self.bytes, self._guard = self._all[start : start + size], self._all[start + size :]
+        self.bytes, self._guard = self._all[start : start + size], self._all[start + size : start + size + GUARD]
+        self._sanitizer = _sanitizer()
+        if self._sanitizer is not None:
+            self._mark("poison")
+
+    def __del__(self) -> None:
+        if self._sanitizer is not None:
+            self._mark("unpoison")
+
+    def _mark(self, how: str) -> None:
+        mark = getattr(self._sanitizer, f"__asan_{how}_memory_region")
+        mark(ctypes.c_void_p(self._guard.ctypes.data), ctypes.c_size_t(GUARD))
 
     @property
     def address(self) -> int:
@@ -177,7 +197,14 @@ class Memory:
 
     def check(self) -> None:
         """AssertionError where something was written behind."""
-        assert (self._guard[:GUARD] == 0xA5).all(), "written behind the end"
+        assert self._sanitizer is not None or (self._guard == 0xA5).all(), "written behind the end"
+
+
+@cache
+def _sanitizer() -> Any:
+    """The process's AddressSanitizer; None where there is none."""
+    process = ctypes.CDLL(None)
+    return process if hasattr(process, "__asan_poison_memory_region") else None
 
 
 class Network:
@@ -197,17 +224,23 @@ class Network:
     def run(self, feeds: Sequence[Any]) -> list[Any]:
         """Outputs for arrays in the inputs' order."""
         given = [self._given(a, t) for a, t in zip(feeds, self.unit.inputs, strict=True)]
-        made = [Memory(t.nbytes or 0) for t in self.unit.outputs]
+        made = [Memory(n) for n in self.unit.output_bytes]
+        sizes = np.full((len(made) + 1, 8), -1, np.int64)
+        for row, type in zip(sizes, self.unit.outputs, strict=False):
+            if type.is_static:
+                row[: type.rank] = type.static_shape
+        self._frame.sizes = sizes.ctypes.data
         setattr(self._frame, "in", self._pointers(given))
         self._frame.out = self._pointers(made)
         self._arena.bytes[:] = 0xFF  # NaN, so that nothing is read before it is written
         self._run(self._frame)
         for memory in (self._arena, self._prepared, *made):
             memory.check()
-        return [
-            m.bytes.view(t.dtype.numpy).reshape(t.static_shape).copy()
-            for m, t in zip(made, self.unit.outputs, strict=True)
-        ]
+        results = []
+        for memory, type, row in zip(made, self.unit.outputs, sizes, strict=False):
+            shape = tuple(row[: type.rank].tolist())
+            results.append(memory.bytes.view(type.dtype.numpy)[: math.prod(shape)].reshape(shape).copy())
+        return results
 
     def _given(self, array: Any, type: TensorType) -> Memory:
         dense = np.ascontiguousarray(array, type.dtype.numpy).reshape(type.static_shape)
