@@ -110,7 +110,7 @@ template <int PS, bool SPLIT>
 MC_INLINE void panel_tile(const Tile& t, int mr, int nb, const float* x, const float* w, const float* bias,
                           const float* res, float* y) {
   if (!bias) bias = ZEROS;
-  const int most = imax(1, SUM_TERMS / (16 * t.taps));
+  const int most = imax(1, SUM_TERMS / (16 * imax(1, t.taps)));  // a remainder may have no taps
   if (PS != 16 || t.full <= most + most / 2) return panel_part<PS, SPLIT>(t, mr, nb, x, w, bias, res, y);
   const Split parts(t.full, most);
   for (int i = 0; i < parts.parts; i++) {
