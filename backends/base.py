@@ -59,6 +59,10 @@ class Artifact(Record):
     outputs: tuple[str, ...] = ()
     blobs: Mapping[str, str] = NOTHING
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = NOTHING
+    """Figures of what was made, for the report, as JSON can hold them."""
+    summary: tuple[str, ...] = ()
+    """The most important of them, in lines."""
     settings: Mapping[str, Any] = NOTHING
     """What the function that runs the files needs to know beside, as JSON can hold it."""
 

@@ -263,11 +263,14 @@ def build(net: Net, name: str, writing: Writing = PLAIN) -> Artifact:
     if made.blob.seal is not None and made.blob.seal.embedded:
         net.notes.append("the key of the weights is in the program: obfuscation, no secret; --key FILE keeps it apart")
     graph = net.graph
+    facts = report.facts(made)
     return Artifact(
         files=made.files(),
         inputs=tuple(v.name for v in graph.inputs),
         outputs=graph.output_names,
         notes=tuple(net.notes),
+        facts=facts,
+        summary=report.summary(facts),
         settings={} if made.blob.seal is None else {"key": made.blob.seal.key.hex()},
     )
 

@@ -40,6 +40,18 @@ def facts(build: Build) -> dict[str, Any]:
     }
 
 
+def summary(facts: dict[str, Any]) -> tuple[str, ...]:
+    """The memory in a line."""
+    arena, weights = facts["arena"], facts["weights"]
+    streamed = f", {facts['arena']['lower_bound_without_streaming'] / 1e6:.2f} MB without streaming rows"
+    return (
+        f"memory: arena {arena['bytes'] / 1e6:.2f} MB (lower bound {arena['lower_bound'] / 1e6:.2f} MB"
+        f"{streamed if facts['streamed'] else ''}, {arena['without_reuse'] / 1e6:.2f} MB without reuse), "
+        f"weights {weights['bytes'] / 1e6:.2f} MB and {weights['prepared_at_create'] / 1e6:.2f} MB made of them; "
+        "see memory.svg",
+    )
+
+
 def svg(net: Net, plan: Plan) -> str:
     """The arena as a picture: steps to the right, bytes upward, a box for each buffer."""
     steps = max(len(net.steps), 1)
