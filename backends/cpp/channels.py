@@ -69,9 +69,10 @@ def gather(net: Net, value: Value, found: Channels) -> None:
     strides = ", ".join(str(_images(view)[1]) for view in found.sources)
     pointers = ", ".join(map(net.ptr, found.sources))
     text = (
-        f"static const Lanes s{{{len(found.places)}, {images}, {pixels}, {y.block_stride}, {y_image}, {{{strides}}}}};\n"
+        f"static const Lanes s{{{len(found.places)}, {images}, {pixels}, {y.block_stride}, {y_image}}};\n"
+        f"static const int64_t images[] = {{{strides}}};\n"
         f"const float* const from[] = {{{pointers}}};\n"
-        f"gather_channels(r, s, from, {net.ptr(places)}, {net.ptr(y)});"
+        f"gather_channels(r, s, from, images, {net.ptr(places)}, {net.ptr(y)});"
     )
     net.step(text, [*found.sources, places], [y], needs=["channels"], what="channels put together")
 

@@ -1,15 +1,17 @@
 // channels: channels of blocked values put together in another order.
 // needs: vec run parallel
 //
-//   gather_channels(r, s, from, places, y)    places[c] = {which of the sources, floats into it} for channel c of y
+//   gather_channels(r, s, from, x_image, places, y)    places[c] = {which of the sources, floats into it} for channel c of y;
+//   x_image: floats from image to image of each source
 namespace {
 
 struct Lanes {
   int channels;
-  int64_t images, pixels, y_block, y_image, x_image[4];
+  int64_t images, pixels, y_block, y_image;
 };
 
-MC_NOINLINE void gather_channels(Run& r, const Lanes& s, const float* const* from, const int32_t* places, float* y) {
+MC_NOINLINE void gather_channels(Run& r, const Lanes& s, const float* const* from, const int64_t* x_image,
+                                 const int32_t* places, float* y) {
   const int blocks = (s.channels + 15) / 16;
   parallel(r, int(s.images * blocks), [&](int item, int) {
     const int64_t image = item / blocks, block = item % blocks;
@@ -19,7 +21,7 @@ MC_NOINLINE void gather_channels(Run& r, const Lanes& s, const float* const* fro
     bool together = lanes == 16;
     for (int i = 0; i < 16; i++) {
       const int32_t* place = places + (block * 16 + (i < lanes ? i : 0)) * 2;
-      p[i] = from[place[0]] + image * s.x_image[place[0]] + place[1];
+      p[i] = from[place[0]] + image * x_image[place[0]] + place[1];
       together &= p[i] == p[0] + i;
     }
     if (together) {
