@@ -64,7 +64,8 @@ class Net:
         self._node: Node | None = None
         self.input_buffers = [self._buffer("input", v, index) for index, v in enumerate(graph.inputs)]
         self.output_buffers = [
-            self._new("output", (capacity(v) or 0) * v.type.dtype.size, index=index) for index, v in enumerate(graph.outputs)
+            self._new("output", (capacity(v) or 0) * v.type.dtype.size, index=index)
+            for index, v in enumerate(graph.outputs)
         ]
         for value, buffer in zip(graph.inputs, self.input_buffers, strict=True):
             shape = value.type.static_shape

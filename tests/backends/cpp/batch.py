@@ -267,7 +267,7 @@ def differences(
     tolerance: float = 1e-6,
     oracle: Callable[[int], Sequence[Any]] | None = None,
 ) -> list[str]:
-    """Which of the (name, graph, feeds) give other numbers than the interpreter, or ``oracle``; relative to the largest."""
+    """Which (name, graph, feeds) give other numbers than the interpreter, or ``oracle``; relative to the largest."""
     wanted = []
     for number, (_, graph, feeds) in enumerate(graphs):
         names = [v.name for v in graph.inputs]
