@@ -112,8 +112,7 @@ def ncnn(spec: Spec, feeds: Feeds) -> Engine:
     import ncnn as package
 
     param = Path(spec["param"])
-    net = latency.load(param, param.with_suffix(".bin"))
-    net.opt.num_threads = spec["threads"]
+    net = latency.load(param, param.with_suffix(".bin"), spec["threads"])
     mats = [package.Mat(np.ascontiguousarray(a.reshape(a.shape[1:] or a.shape))).clone() for a in feeds.values()]
     names, wanted = list(net.input_names()), list(net.output_names())
     last: list[Any] = []

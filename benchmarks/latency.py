@@ -23,10 +23,10 @@ import numpy as np
 FP16 = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
 
 
-def load(param: Path, weights: Path) -> Any:
-    """A net on one thread that stores and computes in fp32."""
+def load(param: Path, weights: Path, threads: int = 1) -> Any:
+    """A net that stores and computes in fp32."""
     net = ncnn.Net()
-    net.opt.num_threads = 1
+    net.opt.num_threads = threads
     for name in FP16:
         setattr(net.opt, name, False)
     if net.load_param(str(param)) or net.load_model(str(weights)):

@@ -14,14 +14,15 @@ import numpy as np
 from mconv.ir import DType, Value
 from mconv.ir.record import Record
 
-from .view import BLOCK, View
+from .view import BLOCK, Buffer, View
 
 if TYPE_CHECKING:
     from .net import Net
 
 AXIS = 1
 """The axis of the channels."""
-MAX_SOURCES = 4
+MAX_SOURCES = 16
+"""More sources than these are put together at once: each keeps its memory as long as it waits."""
 
 
 class Channels(Record):
@@ -51,6 +52,17 @@ def joined(parts: Sequence[Channels]) -> Channels:
                 sources.append(view)
             places.append((sources.index(view), channel))
     return Channels(tuple(sources), tuple(places))
+
+
+def single(found: Channels) -> tuple[tuple[Buffer, int], ...] | None:
+    """For each channel of one image the buffer of the arena and the element of its first pixel; None for others."""
+    views = [view.images() for view in found.sources]
+    if any(v is None or v[0] != 1 for v in views) or any(s.buffer.place != "arena" for s in found.sources):
+        return None
+    return tuple(
+        (view.buffer, view.offset + channel // BLOCK * view.block_stride + channel % BLOCK)
+        for view, channel in ((found.sources[number], channel) for number, channel in found.places)
+    )
 
 
 def fits(value: Value) -> bool:

@@ -278,6 +278,10 @@ class Net:
         """C++ for a typed pointer into a buffer (``offset`` in bytes), to be filled in when it has a place."""
         return f"<{buffer.serial}:{offset}:{C_TYPES[dtype]}>"
 
+    def place(self, buffer: Buffer, offset: int) -> str:
+        """C++ for a place in the arena, in floats from its begin (``offset`` in bytes)."""
+        return f"<{buffer.serial}:{offset}:place>"
+
     @property
     def buffers(self) -> list[Buffer]:
         """All buffers, by their serial numbers."""

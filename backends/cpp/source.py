@@ -92,7 +92,10 @@ def _resolved(text: str, places: dict[int, Buffer]) -> str:
 
 
 def pointer(buffer: Buffer, offset: int, ctype: str) -> str:
-    """C++ for a pointer ``offset`` bytes into a buffer that has its place."""
+    """C++ for a pointer ``offset`` bytes into a buffer that has its place; for "place" the number of floats to it."""
+    if ctype == "place":
+        assert buffer.offset is not None
+        return str((buffer.offset + offset) // 4)
     if buffer.place in ("input", "output"):
         return f"{buffer.place}<{ctype}>(r, {buffer.index}, {offset})"
     assert buffer.offset is not None, f"{buffer} has no place"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from mconv.ir import DType, Node, Value
 from mconv.ir.ops import Conv, ConvTranspose
 
-from .. import packing
+from .. import channels, packing
 from ..backend import cpp
 from ..choose import convolution_algorithm, pointwise_algorithm
 from ..net import Net
 from ..stream import Rows, Source
-from ..view import BLOCK, View
+from ..view import BLOCK, Buffer, View
 from . import epilogue, scale
 from .conditions import constant
 from .epilogue import Epilogue
@@ -139,6 +140,10 @@ def bias_of(value: Value | None, net: Net) -> View | None:
 
 def pointwise(node: Node, net: Net) -> None:
     """A 1x1 convolution: one product of matrices. A scale of x's channels that was left to it goes in."""
+    apart = channels.single(net.apart[node.inputs[0]]) if net.is_apart(node.inputs[0]) else None
+    if apart is not None:
+        gathered(node, net, apart)
+        return
     scaled = scale.of(node.inputs[0], net)
     layer = Layer(node, net, x=scaled.x if scaled else None)
     weights = net.packed(node.inputs[1], packing.pack_pointwise)
@@ -160,6 +165,27 @@ def pointwise(node: Node, net: Net) -> None:
     text = f"{shape}\npointwise_scaled(r, s, @x, {net.ptr(factors)}, @w, @side, @y, $y0, $y1);"
     scratch = scale.scratch(way, layer.inputs, block)
     layer.add(text, weights, needs=("gemm",), scratch=scratch, reads=(factors,), covers=(scaled.node,))
+
+
+def gathered(node: Node, net: Net, places: tuple[tuple[Buffer, int], ...]) -> None:
+    """A 1x1 convolution of an image whose channels lie apart: it reads them by a table."""
+    outputs, inputs = node.inputs[1].type.static_shape[:2]
+    pixels = math.prod(node.result.type.static_shape[2:])
+    after = epilogue.of(node, net, CHANNELS)
+    bias = bias_of(node.operand("b"), net)
+    weights = net.packed(node.inputs[1], packing.pack_pointwise)
+    y = epilogue.result_of(after, node, net, CHANNELS)
+    entries = [net.place(buffer, offset * 4) for buffer, offset in places]
+    table = ",\n    ".join(", ".join(entries[i : i + 12]) for i in range(0, len(entries), 12))
+    shape = pointwise_shape(inputs, outputs, pixels, packing.gemm_block(inputs, outputs, pixels), after)
+    text = (
+        f"static const ptrdiff_t off[] = {{{table}}};\n{shape}\n"
+        f"pointwise_gathered(r, s, arena<float>(r, 0), off, {net.ptr(weights)}, Side{after.side(net, bias)}, {net.ptr(y)});"
+    )
+    reads: list[View | Buffer] = [*dict.fromkeys(buffer for buffer, _ in places), weights, *after.reads]
+    reads += [] if bias is None else [bias]
+    rows = Rows(1, y, y, (), after.residual)
+    net.step(text, reads, [y], needs=["gather"], covers=after.covers, stream=rows)
 
 
 def strassen(net: Net, weight: Value, inputs: int, outputs: int, pixels: int) -> tuple[View, int, int]:

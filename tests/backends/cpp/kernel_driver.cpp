@@ -38,7 +38,7 @@ extern "C" __attribute__((visibility("default"))) int run_case(const int64_t* in
   const size_t stride = (scratch + 32 + 15) / 16 * 16;
   float* memory = (float*)aligned_alloc(64, threads * stride * sizeof(float));
   for (size_t i = 0; i < threads * stride; i++) memory[i] = __builtin_nanf("");
-  r.scratch_base = memory, r.scratch_stride = stride;
+  r.first = memory, r.others = (unsigned char*)(memory + stride), r.others_stride = stride * sizeof(float);
   Pool* pool = threads > 1 ? pool_create(threads) : nullptr;
   r.pool = pool, r.dispatch = pool_dispatch;
   pool_begin(pool);
