@@ -195,7 +195,12 @@ def test_integers_that_c_leaves_undefined() -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        network = next(networks([made], compiled([made], Path(folder), flags=["-fsanitize=undefined"])))
+        network = next(
+            networks(
+                [made],
+                compiled([made], Path(folder), flags=["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]),
+            )
+        )
         feeds = [np.array([least, 7, -7, least], np.int32), np.array([-1, 0, 2, -1], np.int32)]
         div, mod, fmod, total, neg = network.run(feeds)
     assert div.tolist() == [least, 0, -3, least]
