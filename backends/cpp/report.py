@@ -24,7 +24,7 @@ def facts(build: Build) -> dict[str, Any]:
             "lower_bound": plan.bound,
             "lower_bound_without_streaming": build.whole_bound,
             "without_reuse": build.unshared,
-            "extra_per_thread": max((s.scratch for s in net.steps), default=0),
+            "extra_per_thread": plan.per_worker,
         },
         "weights": {"bytes": build.blob.nbytes, "prepared_at_create": build.prepared},
         "flops": sum(s.flops for s in net.steps),
