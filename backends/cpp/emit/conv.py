@@ -146,6 +146,8 @@ def pointwise(node: Node, net: Net) -> None:
         return
     scaled = scale.of(node.inputs[0], net)
     layer = Layer(node, net, x=scaled.x if scaled else None)
+    if 0 < layer.outputs % BLOCK <= BLOCK // 2:
+        net.define("MCONV_HALF_BLOCKS")
     weights = net.packed(node.inputs[1], packing.pack_pointwise)
     pixels = layer.height * layer.width
     block = packing.gemm_block(layer.inputs, layer.outputs, pixels)
