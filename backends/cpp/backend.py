@@ -105,13 +105,12 @@ class CppBackend(Backend):
         return build(net, project.identifier(name), writing)
 
     def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
-        """A symbolic batch is a loop, where samples are independent; MC359 where they are not."""
-        reasons = [f"there are several: {', '.join(map(str, batch))}"] if len(batch) > 1 else []
-        why = reasons[0] if reasons else mixing(graph, batch[0])
-        if why is not None:
-            what = f"the batch {batch[0]} cannot be run sample by sample: {why}"
-            raise UnsupportedError(Problem("MC359", what, hint=f"a size for it, as --dim {batch[0]}=1"))
-        return [f"the batch {batch[0]} is a loop over samples: NAME_run takes one, NAME_run_batch any number"]
+        """What one sample a run means for the model: that a batch is a loop over them, or that it might be more."""
+        names = ", ".join(map(str, batch))
+        why = "there are several batches" if len(batch) > 1 else mixing(graph, batch[0])
+        if why is None:
+            return [f"the batch {names} is a loop over samples: NAME_run takes one, NAME_run_batch any number"]
+        return [f"the batch {names} is set to 1, since the model may not treat samples each by itself: {why}"]
 
     def lower(self, graph: Graph, *, exact: bool = False) -> Net:
         """The steps of a graph, without places. Raises UnsupportedError."""
