@@ -112,10 +112,11 @@ def _error(want: Any, got: Any) -> float:
 def measure(model: Path, work: Path) -> dict[str, Any]:
     """Everything about one network; ``failures`` says what does not hold."""
     stem = model.name.removesuffix(".onnx")
-    folder, found, failures = work / stem, {}, []
+    folder, failures = work / stem, list[str]()
     short = stem.partition(".")[0]
-    found = {"failures": failures}
-    for kind, options in (("default", ()), ("exact", ("--exact",))):
+    found: dict[str, Any] = {"failures": failures}
+    kinds: dict[str, tuple[str, ...]] = {"default": (), "exact": ("--exact",)}
+    for kind, options in kinds.items():
         try:
             name = convert(model, folder, *options)
             for compiler in COMPILERS if kind == "default" else COMPILERS[:1]:
