@@ -35,7 +35,7 @@ struct @NAME@_model {
 namespace {
 
 constexpr size_t ARENA = @ARENA@, SCRATCH = @SCRATCH@, PREPARED = @PREPARED@;
-constexpr size_t WEIGHTS = @WEIGHTS@;  // bytes of the weights' file
+[[maybe_unused]] constexpr size_t WEIGHTS = @WEIGHTS@;  // bytes of the weights' file
 [[maybe_unused]] constexpr size_t OPENED = @OPENED@;  // of the weights in the clear
 constexpr int INPUTS = @INPUTS@, OUTPUTS = @OUTPUTS@, MAX_THREADS = 256;
 constexpr unsigned GOLDEN_RANGE = @GOLDEN_RANGE@;
