@@ -60,7 +60,6 @@ class Net:
         self._made: dict[tuple[object, ...], Buffer] = {}
         self._packed: dict[tuple[object, ...], View] = {}
         self._placements = Placements(graph)
-        self._pending: dict[Value, int] = {}
         self._node: Node | None = None
         self.input_buffers = [self._buffer("input", v, index) for index, v in enumerate(graph.inputs)]
         self.output_buffers = [
