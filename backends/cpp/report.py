@@ -10,7 +10,7 @@ from .net import Net
 from .source import described
 
 if TYPE_CHECKING:
-    from .backend import Build
+    from .build import Build
 
 WIDTH, HEIGHT = 1000, 500
 
