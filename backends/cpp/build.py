@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,19 @@ class Build:
         self.blob = Blob(net.weights, writing)
         self.prepared = _laid_out(net)
 
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The figures of report.json."""
+        return report.facts(
+            self.net,
+            self.plan,
+            self.groups,
+            whole_bound=self.whole_bound,
+            unshared=self.unshared,
+            weights=self.blob.nbytes,
+            prepared=self.prepared,
+        )
+
     def files(self) -> dict[str, Callable[[], Iterable[Chunk]]]:
         """Content by file name."""
         name, words = self.name, self._words()
@@ -53,7 +67,7 @@ class Build:
             "Makefile": project.filled("Makefile", words),
             "CMakeLists.txt": project.filled("CMakeLists.txt", words),
             "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps), self.blob),
-            "report.json": json.dumps(report.facts(self), indent=1),
+            "report.json": json.dumps(self.facts, indent=1),
             "memory.svg": report.svg(self.net, self.plan),
         }
         files: dict[str, Callable[[], Iterable[Chunk]]] = {
@@ -135,14 +149,13 @@ def build(net: Net, name: str, writing: Writing = PLAIN) -> Artifact:
     if made.blob.seal is not None and made.blob.seal.embedded:
         net.notes.append("the key of the weights is in the program: obfuscation, no secret; --key FILE keeps it apart")
     graph = net.graph
-    facts = report.facts(made)
     return Artifact(
         files=made.files(),
         inputs=tuple(v.name for v in graph.inputs),
         outputs=graph.output_names,
         notes=tuple(net.notes),
-        facts=facts,
-        summary=report.summary(facts),
+        facts=made.facts,
+        summary=report.summary(made.facts),
         settings={} if made.blob.seal is None else {"key": made.blob.seal.key.hex()},
     )
 

@@ -18,8 +18,7 @@ from mconv.ir.types import Array
 from . import channels, reorder
 from .placement import Placements
 from .sized import capacity
-from .step import Prepared, Step
-from .stream import Rows
+from .step import Prepared, Rows, Step
 from .view import ALIGNMENT, BLOCK, Buffer, View, blocked_elements, blocked_strides, has_batch, row_major
 
 C_TYPES = {
