@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from mconv.ir import Graph, Node, Op, Symbol, Value
-from mconv.ir.errors import Problem, UnsupportedError
+from mconv.ir.errors import Problem, UnsupportedError, UsageError
 from mconv.ir.types import Array
 
 from ..base import (
@@ -91,6 +91,9 @@ class CppBackend(Backend):
         if fp16:
             what = "the cpp target computes in the model's own element types"
             raise UnsupportedError(Problem("MC358", what, hint="leaving --fp16 out"))
+        if writing.protect != "strong" and (writing.key is not None or writing.build_seed is not None):
+            what = "a key or a build's seed is for weights that are encrypted"
+            raise UsageError(Problem("MC126", what, hint="--protect strong"))
         _check_static(graph)
         self.check(graph)
         net = self.lower(graph, exact=writing.exact)
