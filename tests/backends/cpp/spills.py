@@ -2,8 +2,8 @@
 
     python tests/backends/cpp/spills.py NAME_avx512.o
 
-prints for each function the innermost loops that hold fused multiply-adds: how many of those, and how many instructions
-that read or write the stack. A loop is what the control flow can go round in; it is innermost where no smaller one is
+prints for each function the innermost loops that hold fused multiply-adds: how many instructions move vectors to and
+from the stack, and anything. A loop is what the control flow can go round in; it is innermost where no smaller one is
 in it. The disassembly is objdump's, of any machine; the stack is meant where an address is relative to
 the stack pointer, or to the frame pointer in a function that has one.
 """
@@ -29,6 +29,7 @@ PRODUCT = re.compile(r"^(vfn?m(add|sub)\w*p[sd]|fml[as])$")
 FRAME = re.compile(r"^(%rsp,%rbp|x29, sp(, #0x[0-9a-f]+)?)$")
 STACK = re.compile(r"\(%rsp|\[sp\b")
 FRAME_STACK = re.compile(r"\(%rsp|\[sp\b|\(%rbp|\[x29\b")
+VECTOR = re.compile(r"%[xyz]mm|\b[qvds]\d+\b")
 NO_ACCESS = ("lea", "prfm", "prefetch")
 """Instructions with an address that is not read from or written to."""
 
@@ -40,6 +41,11 @@ class Loop:
     function: str
     products: int
     stack: tuple[str, ...]
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Those of the instructions that move a vector; the others move a pointer or a number."""
+        return tuple(text for text in self.stack if VECTOR.search(text))
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,8 @@ def main() -> None:
     objdump = arguments.pop(0) if "objdump" in arguments[0] else "objdump"
     for path in arguments:
         for loop in loops(objdump, Path(path)):
-            print(f"{len(loop.stack):4} of the stack, {loop.products:4} products: {loop.function.partition('(')[0]}")
+            counts = f"{len(loop.vectors):4} vectors, {len(loop.stack):4} in all, {loop.products:4} products"
+            print(f"{counts}: {loop.function.partition('(')[0]}")
 
 
 if __name__ == "__main__":
