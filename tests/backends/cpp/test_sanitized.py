@@ -1,0 +1,43 @@
+"""Generated code under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer, on all instruction sets."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import onnx
+import pytest
+
+from . import folders
+from .folders import DIGITS
+
+MEMORY = "CXXFLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all"
+THREADS = "CXXFLAGS=-fsanitize=thread"
+
+
+@pytest.fixture(scope="module")
+def _sanitizers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folders.need("g++", "make")
+    source = tmp_path_factory.mktemp("sanitizers") / "a.cpp"
+    source.write_text("int main() {}")
+    for kinds in ("address,undefined", "thread"):
+        command = ["g++", f"-fsanitize={kinds}", str(source), "-o", str(source.with_suffix(""))]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("g++ has no sanitizers: apt-get install libasan8 libubsan1 libtsan2")
+
+
+@pytest.mark.usefixtures("_sanitizers")
+@pytest.mark.parametrize("name", ["everything", "strong"])
+def test_memory_and_arithmetic(name: str, tmp_path: Path) -> None:
+    source: onnx.ModelProto | Path = folders.everything() if name == "everything" else DIGITS
+    folders.written(source, tmp_path / name, **({"protect": "strong"} if name == "strong" else {}))
+    folders.make(tmp_path / name, MEMORY, "OPT=-O1", "selftest")
+    folders.tested(tmp_path / name, UBSAN_OPTIONS="print_stacktrace=1")
+
+
+@pytest.mark.usefixtures("_sanitizers")
+def test_threads(tmp_path: Path) -> None:
+    name = folders.written(folders.everything(), tmp_path / "net")
+    assert (tmp_path / "net" / f"{name}.cpp").read_text().count("void stream") > 0
+    folders.make(tmp_path / "net", THREADS, "OPT=-O1", "selftest")
+    folders.tested(tmp_path / "net")
