@@ -2,6 +2,8 @@
 // needs: vec run
 //
 //   Split(n, most)           n things in parts of nearly equal size, at most `most` each
+//   row_bands(r, rows)       the rows of an image for the workers. Whoever splits work splits rows or pixels where it can:
+//                            so a worker finds what it made before, and few lines of cache go from core to core
 //   parallel(r, items, f)    f(item, worker) once for every item of [0, items); a plain loop with one thread
 namespace {
 
@@ -24,5 +26,9 @@ struct Split {
   int begin(int i) const { return i * small + imin(i, larger); }
   int size(int i) const { return small + (i < larger); }
 };
+
+MC_INLINE Split row_bands(const Run& r, int rows) {
+  return Split(rows, r.threads > 1 ? ceil_div(rows, imin(4 * r.threads, rows)) : rows);
+}
 
 }  // namespace
