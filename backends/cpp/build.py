@@ -90,7 +90,6 @@ class Build:
 
     def _words(self) -> dict[str, object]:
         graph = self.net.graph
-        scratch = max((s.scratch for s in self.net.steps), default=0)
         goldens = "".join(
             project.golden_initializer(views, count) for views, count in self._goldens[1]
         )  # fmt: skip
@@ -102,7 +101,7 @@ class Build:
             "SIGNATURE": project.signature(graph, debug_names=self.debug_names),
             "POOL": joined(["pool"]),
             "ARENA": max(self.plan.nbytes, 64),
-            "SCRATCH": scratch,
+            "SCRATCH": self.plan.per_worker,
             "PREPARED": self.prepared,
             "WEIGHTS": self.blob.nbytes,
             "INPUTS": len(graph.inputs),

@@ -28,7 +28,7 @@ def facts(
             "lower_bound": plan.bound,
             "lower_bound_without_streaming": whole_bound,
             "without_reuse": unshared,
-            "extra_per_thread": max((s.scratch for s in net.steps), default=0),
+            "extra_per_thread": plan.per_worker,
         },
         "weights": {"bytes": weights, "prepared_at_create": prepared},
         "flops": sum(s.flops for s in net.steps),
