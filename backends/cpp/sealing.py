@@ -95,6 +95,7 @@ SEAL_CALL = """  for (int i = 1; i < argc; i++) {
     if (std::strcmp(argv[i], "--seal")) continue;
     %(name)s_options options = {};
     options.size = sizeof options;
+    give_weights(options);
 @SET_KEY@    %(name)s_model* model = nullptr;
     int error = %(name)s_create(&model, &options);
     for (i++; i < argc && !error; i++) error = seal(model, argv[i]);

@@ -242,7 +242,7 @@ int @NAME@_run(@NAME@_model* m, const void* const* inputs, void* const* outputs)
 }
 
 int @NAME@_run_batch(@NAME@_model* m, size_t count, const void* const* inputs, void* const* outputs) {
-  if ((INPUTS && !inputs) || (OUTPUTS && !outputs)) return @GUARD@_ERROR_ARGUMENT;
+  if (!m || (INPUTS && !inputs) || (OUTPUTS && !outputs)) return @GUARD@_ERROR_ARGUMENT;
   const void* in[INPUTS + 1] = {};
   void* out[OUTPUTS + 1] = {};
   for (size_t n = 0; n < count; n++) {

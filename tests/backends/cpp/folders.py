@@ -16,6 +16,7 @@ import mconv
 from .models import model, numbers
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits" / "digits.onnx"
+DRIVER = Path(__file__).with_name("interface_driver.cpp")
 PACKAGES = {
     "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
     "qemu-aarch64": "qemu-user",
@@ -131,3 +132,13 @@ def tested(folder: Path, *before: str, **environment: str) -> str:
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert "ok" in done.stdout
     return done.stdout
+
+
+def driven(folder: Path, name: str, out: Path, *flags: str) -> None:
+    """Compile the driver of the interface with the folder's library, and run it to its end."""
+    command = ["g++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", *flags, f"-I{folder}"]
+    command += [f"-DMODEL={name}", f'-DHEADER="{name}.h"', str(DRIVER), str(folder / f"lib{name}.a")]
+    done = subprocess.run([*command, "-o", str(out), "-pthread"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    done = subprocess.run([str(out)], capture_output=True, text=True, timeout=600, check=False)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), (done.stdout + done.stderr)[-3000:]

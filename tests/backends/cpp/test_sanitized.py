@@ -11,8 +11,8 @@ import pytest
 from . import folders
 from .folders import DIGITS
 
-MEMORY = "CXXFLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all"
-THREADS = "CXXFLAGS=-fsanitize=thread"
+MEMORY = "-fsanitize=address,undefined -fno-sanitize-recover=all"
+THREADS = "-fsanitize=thread"
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,16 @@ def _sanitizers(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.mark.parametrize("name", ["everything", "strong"])
 def test_memory_and_arithmetic(name: str, tmp_path: Path) -> None:
     source: onnx.ModelProto | Path = folders.everything() if name == "everything" else DIGITS
-    folders.written(source, tmp_path / name, **({"protect": "strong"} if name == "strong" else {}))
-    folders.make(tmp_path / name, MEMORY, "OPT=-O1", "selftest")
-    folders.tested(tmp_path / name, UBSAN_OPTIONS="print_stacktrace=1")
+    model = folders.written(source, tmp_path / name, **({"protect": "strong"} if name == "strong" else {}))
+    folders.make(tmp_path / name, f"CXXFLAGS={MEMORY}", "OPT=-O1", "selftest")
+    folders.tested(tmp_path / name)
+    folders.driven(tmp_path / name, model, tmp_path / "driver", *MEMORY.split())
 
 
 @pytest.mark.usefixtures("_sanitizers")
 def test_threads(tmp_path: Path) -> None:
     name = folders.written(folders.everything(), tmp_path / "net")
-    assert (tmp_path / "net" / f"{name}.cpp").read_text().count("void stream") > 0
-    folders.make(tmp_path / "net", THREADS, "OPT=-O1", "selftest")
+    assert "stream0(Run& r)" in (tmp_path / "net" / f"{name}.cpp").read_text(), "nothing is streamed in this model"
+    folders.make(tmp_path / "net", f"CXXFLAGS={THREADS}", "OPT=-O1", "selftest")
     folders.tested(tmp_path / "net")
+    folders.driven(tmp_path / "net", name, tmp_path / "driver", THREADS)
