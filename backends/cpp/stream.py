@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mconv.ir.record import Record
 
-from .step import Step
-from .view import ALIGNMENT, BLOCK, Buffer, View
+from .step import Rows, Source, Step, block_stride
+from .view import ALIGNMENT, Buffer, View
 
 WORTHWHILE = 0.95
 """A group is streamed when it leaves at most so much of the largest live memory."""
@@ -26,50 +26,6 @@ SHARES = (2, 4)
 """Parts of the last result's rows that workers can make each for itself."""
 TWICE = 0.15
 """The most that two shares may compute more than one, relative to all."""
-
-
-class Source(Record):
-    """An image that a step reads: row y of the result needs rows y * stride - pad to y * stride - pad + span - 1."""
-
-    view: View
-    rows: int
-    stride: int = 1
-    pad: int = 0
-    span: int = 1
-
-    def needed(self, begin: int, end: int) -> tuple[int, int]:
-        """The rows [low, high) that result rows [begin, end) read, as far as they are there."""
-        low = max(begin * self.stride - self.pad, 0)
-        return min(low, self.rows), max(min((end - 1) * self.stride - self.pad + self.span, self.rows), 0)
-
-
-class Rows(Record):
-    """How a step computes rows of its result from those of ``x``. Without ``sources`` it can compute all of them only.
-
-    ``residual`` is read at the result's own rows. In the step's text stand $y0 and $y1 for the rows to compute; for x,
-    the result and the residual $xs, $ys, $rs for the elements from block to block, and $xring, $yring, $rring for the
-    rows that the buffer keeps (0: all).
-    """
-
-    rows: int
-    result: View
-    x: View
-    sources: tuple[Source, ...] = ()
-    residual: View | None = None
-
-    def reads(self) -> tuple[Source, ...]:
-        """Everything that is read row by row."""
-        if self.residual is None:
-            return self.sources
-        return (*self.sources, Source(self.residual, self.rows))
-
-    def filled(self, text: str, rings: Mapping[Buffer, int], begin: str, end: str) -> str:
-        """The step's text for these rings and rows."""
-        for letter, view in (("x", self.x), ("y", self.result), ("r", self.residual)):
-            ring = 0 if view is None else rings.get(view.buffer, 0)
-            stride = 0 if view is None else block_stride(view, ring) if ring else _stride(view)
-            text = text.replace(f"${letter}ring", str(ring)).replace(f"${letter}s", str(stride))
-        return text.replace("$y0", begin).replace("$y1", end)
 
 
 class Call(Record):
@@ -336,12 +292,3 @@ def _result_in(members: Iterable[Step], buffer: Buffer) -> View:
 
 def _ring_bytes(view: View, rows: int) -> int:
     return -(-view.blocks * block_stride(view, rows) * view.dtype.size // ALIGNMENT) * ALIGNMENT
-
-
-def _stride(view: View) -> int:
-    return 0 if view.block is None else view.block_stride
-
-
-def block_stride(view: View, rows: int) -> int:
-    """Elements between the blocks of an image of which ``rows`` rows are kept."""
-    return rows * view.shape[3] * BLOCK

@@ -43,7 +43,8 @@ struct DepthwiseChoice {
 template <int KW, int S>
 MC_INLINE DepthwiseChoice depthwise_choice(int ow) {
   // 16 registers hold the results, a row of the filter, a column and a spare
-  constexpr int most = DEPTHWISE_PIXELS < 14 ? imin(DEPTHWISE_PIXELS, 14 - KW) : DEPTHWISE_PIXELS;
+  constexpr int pixels = S == 1 ? DEPTHWISE_PIXELS : DEPTHWISE_APART;
+  constexpr int most = DEPTHWISE_PIXELS < 14 ? imin(pixels, 14 - KW) : pixels;
 #define MC_DW(n) {n, 0, n <= most ? depthwise_tile<KW, S, n <= most ? n : 1> : nullptr}
   static constexpr DepthwiseChoice all[] = {MC_DW(14), MC_DW(10), MC_DW(8), MC_DW(7),
                                             MC_DW(5),  MC_DW(4),  MC_DW(2), MC_DW(1)};
