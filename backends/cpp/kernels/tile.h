@@ -97,7 +97,7 @@ MC_INLINE TileFn tile_of(int mr) {
 // Only where the macro tells that the model has such products.
 #if defined(MCONV_HALF_BLOCKS) && MC_VL == 16
 typedef float vh __attribute__((vector_size(32)));
-constexpr int HALF_PIXELS = 7;  // smaller tiles gain nothing
+constexpr int HALF_PIXELS = 11;  // tiles of most images have so many; each size costs time to compile
 
 template <int MR, int NB>
 MC_NOINLINE void half_tile(const Tile& t, const float* __restrict x, const float* __restrict w, size_t ws,
@@ -146,8 +146,7 @@ MC_NOINLINE void half_tile(const Tile& t, const float* __restrict x, const float
 }
 template <int NB>
 MC_INLINE TileFn half_tile_of(int mr) {
-  static constexpr TileFn all[] = {half_tile<7, NB>,  half_tile<8, NB>,  half_tile<9, NB>,  half_tile<10, NB>,
-                                   half_tile<11, NB>, half_tile<12, NB>, half_tile<13, NB>, half_tile<14, NB>};
+  static constexpr TileFn all[] = {half_tile<11, NB>, half_tile<12, NB>, half_tile<13, NB>, half_tile<14, NB>};
   return all[mr - HALF_PIXELS];
 }
 #endif
