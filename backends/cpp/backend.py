@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mconv.ir import Graph, Node, Op, Symbol, Value
-from mconv.ir.errors import Problem, UnsupportedError
+from mconv.ir.errors import Problem, UnsupportedError, UsageError
 from mconv.ir.interpreter import run as interpret
 from mconv.ir.types import Array
 
@@ -94,11 +94,13 @@ class CppBackend(Backend):
     def emit(self, graph: Graph, *, fp16: bool = False, name: str = "model", writing: Writing = PLAIN) -> Artifact:
         """Express the graph as source. Raises UnsupportedError with every refusal.
 
-        MC355 no such operator, MC356 not in this form, MC357 a size known only at run time, MC358 fp16.
+        MC355 no such operator, MC356 not in this form, MC357 a size known only at run time, MC358 fp16. UsageError
+        (MC114) for a key that nothing would be encrypted with.
         """
         if fp16:
             what = "the cpp target computes in the model's own element types"
             raise UnsupportedError(Problem("MC358", what, hint="leaving --fp16 out"))
+        _check_writing(writing)
         _check_static(graph)
         self.check(graph)
         net = self.lower(graph, exact=writing.exact)
@@ -279,6 +281,15 @@ def _laid_out(net: Net) -> int:
         item.buffer.offset = size
         size += item.buffer.nbytes
     return size
+
+
+def _check_writing(writing: Writing) -> None:
+    if writing.protect == "strong":
+        return
+    idle = [f"--{name.replace('_', '-')}" for name in ("key", "build_seed") if getattr(writing, name) is not None]
+    if idle:
+        what = f"{' and '.join(idle)} without --protect strong: the weights would be in the clear"
+        raise UsageError(Problem("MC114", what, hint="--protect strong"))
 
 
 def _check_static(graph: Graph) -> None:

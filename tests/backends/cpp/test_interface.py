@@ -51,7 +51,8 @@ def test_the_header_is_c99_and_the_wrapper_moves(digits: Path, tmp_path: Path) -
     wrapped = tmp_path / "user.cpp"
     wrapped.write_text(
         '#include "digits.h"\nint main() {\n  digits::Model a, b(nullptr);\n  digits::Model c(std::move(a));\n'
-        "  b = std::move(c);\n  return b.error() || b.selftest() || a.run(nullptr, nullptr) != DIGITS_ERROR_ARGUMENT;\n}\n"
+        "  b = std::move(c);\n"
+        "  return b.error() || b.selftest() || a.run(nullptr, nullptr) != DIGITS_ERROR_ARGUMENT;\n}\n"
     )
     command = ["g++", "-std=c++17", *WARNINGS, f"-I{digits}", str(wrapped), str(digits / "libdigits.a"), "-pthread"]
     subprocess.run([*command, "-o", str(tmp_path / "wrapped")], check=True)

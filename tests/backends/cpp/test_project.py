@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
