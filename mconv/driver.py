@@ -66,6 +66,8 @@ def convert(source: Any, options: Options) -> Result:
         notes=(*notes, *artifact.notes),
         transposes=transposes_left(graph, context.layout.reasons) if backend.layout else (),
         rules=dict(context.applied),
+        facts=artifact.facts,
+        summary=artifact.summary,
     )
 
 

@@ -98,6 +98,10 @@ class Result(Record):
     rules: Mapping[str, int] = NOTHING
     transposes: tuple[Relocation, ...] = ()
     """What the layout pass left, for targets that pin a layout."""
+    facts: Mapping[str, Any] = NOTHING
+    """Figures of what was made, as the target gives them: of generated code the plan of its memory."""
+    summary: tuple[str, ...] = ()
+    """The most important of them, in lines."""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the graph, as plain JSON values."""
@@ -115,6 +119,7 @@ class Result(Record):
             "transposes": [each.as_dict() for each in self.transposes],
             "verification": self.verification.as_dict(),
             "notes": list(self.notes),
+            **({"facts": dict(self.facts)} if self.facts else {}),
         }  # fmt: skip
 
     def to_json(self) -> str:

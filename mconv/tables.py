@@ -60,6 +60,8 @@ def show_result(result: Result) -> None:
     show_line(f"{result.source}: {result.nodes_read} nodes read, {len(result.graph)} written")
     for path in result.files.values():
         show_line(f"  {path}  {size(path.stat().st_size)}")
+    for line in result.summary:
+        show_line(line)
     if result.transposes:
         moved = sum(each.bytes or 0 for each in result.transposes)
         show_line(

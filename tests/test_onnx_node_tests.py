@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.onnx_node_tests import KNOWN_FAILURES, THRESHOLD, run_all, summary
+from tests.onnx_node_tests import (
+    KNOWN_FAILURES,
+    THRESHOLD,
+    Outcome,
+    collect,
+    judge_batched,
+    out_of_scope,
+    run_all,
+    summary,
+)
 
 TFLITE = {
     "test_scatter": 16,
@@ -14,6 +23,24 @@ TFLITE = {
     "test_averagepool": 20,
 }
 """Cases of these names that are right through the TFLite target."""
+
+
+CPP = {
+    "test_add": 8,
+    "test_argmax": 16,
+    "test_convtranspose": 11,
+    "test_gridsample": 18,
+    "test_if": 1,
+    "test_layer_normalization_4d": 24,
+    "test_lstm": 6,
+    "test_nonmaxsuppression": 10,
+    "test_reduce_l": 64,
+    "test_scatter": 16,
+    "test_split": 16,
+    "test_top_k": 7,
+    "test_unique": 7,
+}
+"""Cases of these names that are right through the C++ target; all of them by ``python -m tests.onnx_node_tests``."""
 
 
 def test_node_tests_pass_through_the_interpreter() -> None:
@@ -36,3 +63,14 @@ def test_node_tests_through_tflite_are_right_or_refused() -> None:
         assert not bad, "\n".join(f"{name}: {reason}" for name, reason in bad.items())
         found = sum(outcome.result == "passed" for outcome in outcomes)
         assert found >= right, f"{pattern}: {found} right, {right} before; {summary(outcomes)}"
+
+
+def test_node_tests_through_cpp_are_right_or_refused() -> None:
+    """A part of them (all take two minutes), compiled together."""
+    names = [n for n, case in collect().items() if n.startswith(tuple(CPP)) and not out_of_scope(case)]
+    outcomes: list[Outcome] = judge_batched({name: collect()[name] for name in names})
+    bad = {o.case: o.reason for o in outcomes if o.result not in ("passed", "refused")}
+    assert not bad, "\n".join(f"{name}: {reason}" for name, reason in bad.items())
+    for pattern, right in CPP.items():
+        found = sum(o.result == "passed" for o in outcomes if o.case.startswith(pattern))
+        assert found >= right, f"{pattern}: {found} right, {right} before"

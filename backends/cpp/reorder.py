@@ -9,8 +9,6 @@ from .view import View
 if TYPE_CHECKING:
     from .net import Net
 
-MAX_AXES = 8
-
 
 def copy(net: Net, source: View, target: View) -> None:
     """A step that copies ``source`` to ``target``, which have the same shape, in whatever forms they are."""

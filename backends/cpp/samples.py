@@ -8,7 +8,7 @@ so is taken to mix samples.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mconv.ir import Dim, Graph, Node, Op, Symbol, Value, ops
 
@@ -97,26 +97,28 @@ _ALWAYS: tuple[type[Op], ...] = (
 
 def _keeps_apart(node: Node, batch: Symbol) -> bool:
     op = node.op
+    if isinstance(op, ops.Quantized):
+        stored = [v for v, _, _ in op.triples(node.operands[2:]) if v is not None]
+        return op.axis != 0 and _apart(op.inner, stored, node.result.type.rank, batch)
+    return _apart(op, node.inputs, node.result.type.rank, batch)
+
+
+def _apart(op: Op, inputs: Sequence[Value], rank: int, batch: Symbol) -> bool:
     if op.elementwise or isinstance(op, ops.Where | ops.PRelu | ops.Pow):
         # an operand without the batch must not have rows of its own along axis 0
-        rank = node.result.type.rank
-        others = [v for v in node.inputs if not _carries(v, batch)]
+        others = [v for v in inputs if not _carries(v, batch)]
         return all(v.type.rank < rank or v.type.shape[0] == 1 for v in others)
     if isinstance(op, ops.MatMul):
-        left, right = node.inputs
+        left, right = inputs
         return (left.type.rank > 2 or not _carries(right, batch)) and (right.type.rank > 2 or _carries(left, batch))
     if isinstance(op, ops.Gather):
-        data, indices = node.inputs
+        data, indices = inputs
         if _carries(data, batch):
             return op.axis > 0 and not _carries(indices, batch)
         return op.axis == 0
     if isinstance(op, ops.OneHot):
         return True
-    if isinstance(op, ops.Quantized):
-        inner = type(op.inner)
-        fits = inner in _ALWAYS or op.inner.elementwise or (inner in _WAYS and _WAYS[inner](op.inner))
-        return fits and op.axis != 0
     if isinstance(op, _ALWAYS):
-        return all(not _carries(v, batch) or v is node.inputs[0] or isinstance(op, ops.Attention) for v in node.inputs)
+        return all(not _carries(v, batch) or v is inputs[0] or isinstance(op, ops.Attention) for v in inputs)
     way = _WAYS.get(type(op))
     return way is not None and way(op)

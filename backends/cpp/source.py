@@ -8,7 +8,7 @@ from . import project
 from .memory import Plan
 from .net import TOKEN, Net
 from .step import Step
-from .stream import Group
+from .stream import Call, Group, place_of_rings
 from .view import Buffer
 
 
@@ -19,7 +19,9 @@ def network(net: Net, plan: Plan, groups: Sequence[Group], name: str, guard: str
     member = {number: group for group in groups for number in range(group.first, group.last)}
     for number, step in enumerate(net.steps):
         group = member.get(number)
-        functions.append(_function(number, step, plan.scratch.get(number), group, places, debug_names))
+        rings = {} if group is None or not group.shares else place_of_rings(net.steps, group)[0]
+        own = {buffer.serial: plan.step_scratch + place for buffer, place in rings.items()}
+        functions.append(_function(number, step, plan.scratch.get(number), group, places, own, debug_names))
         if group is None:
             calls.append(f"  step{number}(r);")
         elif number == group.last - 1:
@@ -37,25 +39,40 @@ def network(net: Net, plan: Plan, groups: Sequence[Group], name: str, guard: str
 
 
 def _streamed(index: int, group: Group) -> str:
-    """The function that computes a group of steps row by row, by a table."""
-    entries = [f"{{{c.step}, {c.begin}, {c.end}}}" for c in group.calls]
-    rows = [", ".join(entries[i : i + 8]) for i in range(0, len(entries), 8)]
-    table = ",\n".join(f"    {row}" for row in rows)
+    """The function that computes a group of steps row by row, by tables: of all rows, and of the shares of workers."""
     cases = "\n".join(
-        f"      case {n}: step{group.first + n}(r, call.begin, call.end); break;"
-        for n in range(group.last - group.first)
+        f"    case {n}: step{group.first + n}(r, call.begin, call.end); break;" for n in range(group.last - group.first)
     )
+    shared = [
+        f"""  if (r.threads >= {len(parts)}) {{
+    static const StreamCall calls[] = {{
+{_table([call for part in parts for call in part])}}};
+    static const short ends[] = {{0, {", ".join(str(sum(map(len, parts[: n + 1]))) for n in range(len(parts)))}}};
+    return in_shares(r, {len(parts)}, [](Run& mine, int share) {{
+      for (int i = ends[share]; i < ends[share + 1]; i++) stream{index}_call(mine, calls[i]);
+    }});
+  }}
+"""
+        for parts in reversed(group.shares)
+    ]
     return f"""// Steps {group.first} to {group.last - 1} row by row: rings of a few rows hold what lies between them.
-MC_NOINLINE void stream{index}(Run& r) {{
-  static const struct {{ short step, begin, end; }} calls[] = {{
-{table}}};
-  for (const auto& call : calls) {{
-    switch (call.step) {{
+MC_NOINLINE void stream{index}_call(Run& r, const StreamCall& call) {{
+  switch (call.step) {{
 {cases}
-    }}
   }}
 }}
+
+MC_NOINLINE void stream{index}(Run& r) {{
+{"".join(shared)}  static const StreamCall calls[] = {{
+{_table(group.calls)}}};
+  for (const StreamCall& call : calls) stream{index}_call(r, call);
+}}
 """
+
+
+def _table(calls: Sequence[Call]) -> str:
+    entries = [f"{{{c.step}, {c.begin}, {c.end}}}" for c in calls]
+    return ",\n".join(f"    {', '.join(entries[i : i + 8])}" for i in range(0, len(entries), 8))
 
 
 def described(step: Step) -> str:
@@ -71,7 +88,13 @@ def described(step: Step) -> str:
 
 
 def _function(
-    number: int, step: Step, scratch: int | None, group: Group | None, places: dict[int, Buffer], debug_names: bool
+    number: int,
+    step: Step,
+    scratch: int | None,
+    group: Group | None,
+    places: dict[int, Buffer],
+    own: dict[int, int],
+    debug_names: bool,
 ) -> str:
     lines = [f"// {' '.join(described(step).split())}"] if debug_names else []
     rows = "" if group is None else ", int y0, int y1"
@@ -82,17 +105,26 @@ def _function(
     if step.stream is not None:
         begin, end = ("0", str(step.stream.rows)) if group is None else ("y0", "y1")
         text = step.stream.filled(text, {} if group is None else group.rings, begin, end)
-    lines += [f"  {line}" for line in _resolved(text, places).splitlines()]
+    lines += [f"  {line}" for line in _resolved(text, places, own).splitlines()]
     lines.append("}\n")
     return "\n".join(lines)
 
 
-def _resolved(text: str, places: dict[int, Buffer]) -> str:
-    return TOKEN.sub(lambda found: pointer(places[int(found[1])], int(found[2]), found[3]), text)
+def _resolved(text: str, places: dict[int, Buffer], own: dict[int, int] | None = None) -> str:
+    rings = own or {}
+    return TOKEN.sub(
+        lambda found: pointer(places[int(found[1])], int(found[2]), found[3], rings.get(int(found[1]))), text
+    )
 
 
-def pointer(buffer: Buffer, offset: int, ctype: str) -> str:
-    """C++ for a pointer ``offset`` bytes into a buffer that has its place; for "place" the number of floats to it."""
+def pointer(buffer: Buffer, offset: int, ctype: str, own: int | None = None) -> str:
+    """C++ for a pointer ``offset`` bytes into a buffer that has its place; for "place" the number of floats to it.
+
+    ``own`` is where the buffer lies in the memory of a worker that has rings of its own.
+    """
+    if own is not None:
+        assert buffer.offset is not None
+        return f"ring<{ctype}>(r, {buffer.offset + offset}, {own + offset})"
     if ctype == "place":
         assert buffer.offset is not None
         return str((buffer.offset + offset) // 4)

@@ -40,6 +40,7 @@ def finished(
         lines.append(f"  return {table[type(activation)](activation, ['t'], y.dtype)};")
     else:
         lines.append("  return t;")
-    head = f"static const Loop<{len(views)}> s{{3, {braced(sizes)}, {braced(strides[0])}, {braced(map(braced, strides))}}};"
+    tables = f"{braced(sizes)}, {braced(strides[0])}, {braced(map(braced, strides))}"
+    head = f"static const Loop<{len(views)}> s{{3, {tables}}};"
     call = f"{'each_vector' if fast else 'each'}(r, s, {net.ptr(y)}, [=]({', '.join(parameters)}) {{"
     net.step("\n".join([head, call, *lines, f"}}, {operands});"]), views, [y], needs=["elementwise"])

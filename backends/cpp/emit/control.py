@@ -119,12 +119,12 @@ def loop(node: Node, net: Net) -> None:
     step, going = net.fresh(DType.I64, ()), net.fresh(DType.BOOL, ())
     heads = [net.planar(v) for v in (trips, condition) if v is not None]
     body = Body(net, op.body, [[step], [going], *([s] for s in states), *(net.views(v) for v in values[op.states :])])
-    most = scans[0].shape[0] if scans else None
+    bound = f" && trip < {scans[0].shape[0]}" if scans else ""
     limit = f"int64_t(*{net.ptr(heads[0])})" if trips is not None else "INT64_MAX"
     lines = [
         f"*{net.ptr(going)} = {'true' if condition is None else '*' + net.ptr(heads[-1])};",
         f"const int64_t trips = {limit};",
-        f"for (int64_t trip = 0; trip < trips{'' if most is None else f' && trip < {most}'} && *{net.ptr(going)}; trip++) {{",
+        f"for (int64_t trip = 0; trip < trips{bound} && *{net.ptr(going)}; trip++) {{",
         f"  *{net.ptr(step)} = trip;",
         *body.lines,
         f"  *{net.ptr(going)} = *{net.ptr(body.results[0])};",

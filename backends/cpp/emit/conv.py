@@ -12,7 +12,7 @@ from .. import channels, packing
 from ..backend import cpp
 from ..choose import convolution_algorithm, pointwise_algorithm
 from ..net import Net
-from ..stream import Rows, Source
+from ..step import Rows, Source
 from ..view import BLOCK, Buffer, View
 from . import epilogue, scale
 from .conditions import constant
@@ -180,7 +180,8 @@ def gathered(node: Node, net: Net, places: tuple[tuple[Buffer, int], ...]) -> No
     shape = pointwise_shape(inputs, outputs, pixels, packing.gemm_block(inputs, outputs, pixels), after)
     text = (
         f"static const ptrdiff_t off[] = {{{table}}};\n{shape}\n"
-        f"pointwise_gathered(r, s, arena<float>(r, 0), off, {net.ptr(weights)}, Side{after.side(net, bias)}, {net.ptr(y)});"
+        f"pointwise_gathered(r, s, arena<float>(r, 0), off, {net.ptr(weights)}, Side{after.side(net, bias)}, "
+        f"{net.ptr(y)});"
     )
     reads: list[View | Buffer] = [*dict.fromkeys(buffer for buffer, _ in places), weights, *after.reads]
     reads += [] if bias is None else [bias]

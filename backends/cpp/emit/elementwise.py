@@ -28,7 +28,8 @@ NARROW = (DType.F16, DType.BF16)
 class Group(Record):
     """What a node and those that are computed with it amount to.
 
-    ``leaves`` are operands, ``large`` those of the result's size that are not constant. ``vector`` is True where one of them needs vectors of floats, ``scalar`` where one cannot be written with them.
+    ``leaves`` are operands, ``large`` those of the result's size that are not constant. ``vector`` is True where one
+    of the nodes needs vectors of floats, ``scalar`` where one cannot be written with them.
     """
 
     nodes: int

@@ -128,6 +128,13 @@ def of(node: Node, net: Net, axis: int) -> Epilogue:
     return found
 
 
+def activation_only(node: Node, net: Net, axis: int) -> Epilogue:
+    """The activation that can be fused behind ``node``; no residual."""
+    found = Epilogue(node.result)
+    reader = net.sole_reader(found.value)
+    return found if reader is None else _with_activation(found, reader, net, axis) or found
+
+
 def result_of(found: Epilogue, node: Node, net: Net, axis: int) -> View:
     """Memory for what the product and all that is fused behind it make, in the product's own shape."""
     if not found.renamed:

@@ -222,7 +222,9 @@ SCALAR: dict[type[Op], Formula] = {
     o.BitwiseNot: lambda op, args, dtype: f"{C_TYPES[dtype]}({'!' if dtype is DType.BOOL else '~'}{args[0]})",
     o.BitwiseAnd: _bitwise("&"), o.BitwiseOr: _bitwise("|"), o.BitwiseXor: _bitwise("^"),
     o.BitShift: lambda op, args, dtype: f"shifted_{op.direction}({', '.join(args)})",
-    o.Relu: lambda op, args, dtype: f"{args[0]} < 0 ? 0 : {args[0]}" if dtype.is_float else f"greater<{C_TYPES[dtype]}>({args[0]}, 0)",
+    o.Relu: lambda op, args, dtype: (
+        f"{args[0]} < 0 ? 0 : {args[0]}" if dtype.is_float else f"greater<{C_TYPES[dtype]}>({args[0]}, 0)"
+    ),
     o.Sigmoid: _function("sigmoid_of"),
     o.LeakyRelu: _leaky,
     o.PRelu: lambda op, args, dtype: f"{args[0]} < 0 ? times({args[0]}, {args[1]}) : {args[0]}",
@@ -234,7 +236,9 @@ SCALAR: dict[type[Op], Formula] = {
     o.ThresholdedRelu: lambda op, args, dtype: f"{args[0]} > {literal(op.alpha, dtype)} ? {args[0]} : 0",
     o.Shrink: _shrink,
     o.Affine: lambda op, args, dtype: f"{args[0]} * {literal(op.alpha, dtype)} + {literal(op.beta, dtype)}",
-    o.ScaledTanh: lambda op, args, dtype: f"{literal(op.alpha, dtype)} * std::tanh({args[0]} * {literal(op.beta, dtype)})",
+    o.ScaledTanh: lambda op, args, dtype: (
+        f"{literal(op.alpha, dtype)} * std::tanh({args[0]} * {literal(op.beta, dtype)})"
+    ),
     o.Quantize: _quantize,
     o.Dequantize: _dequantize,
 }  # fmt: skip

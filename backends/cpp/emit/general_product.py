@@ -12,7 +12,7 @@ from mconv.ir import ops as o
 from .. import reorder
 from ..backend import cpp
 from ..net import C_TYPES, Net
-from ..view import View, row_major
+from ..view import View
 from .activate import finished
 from .common import braced, floats, is_empty, wide
 
@@ -148,8 +148,3 @@ def _joined(axes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
         else:
             joined.append((size, a, b))
     return joined
-
-
-def dense_matrix(view: View, rows: int, columns: int) -> View:
-    """A dense view as a matrix."""
-    return view.replace(shape=(rows, columns), strides=row_major((rows, columns)))

@@ -149,7 +149,8 @@ def deform_conv(node: Node, net: Net) -> None:
     operands = [node.operand(name) for name in ("x", "w", "offset", "b", "mask")]
     views = [None if v is None else net.planar(v) for v in operands]
     x, w = views[0], views[1]
-    assert x is not None and w is not None
+    assert x is not None
+    assert w is not None
     y = net.result(node.result)
     head = window(node, (x.shape[0], *w.shape[2:]), (x.shape[1], w.shape[0], op.groups), (x.shape[2:], y.shape[2:]))
     pointers = ", ".join("nullptr" if v is None else net.ptr(v) for v in (*views, y))

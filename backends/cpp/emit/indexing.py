@@ -13,7 +13,7 @@ from .. import reorder
 from ..backend import cpp
 from ..net import Net
 from ..view import View, row_major
-from .common import around, braced, ctype, is_empty, not_empty, truth
+from .common import around, braced, is_empty, not_empty, truth
 from .conditions import known
 
 HOW = {"none": "Last", "add": "Plus", "mul": "Times", "max": "Most", "min": "Least"}
@@ -117,7 +117,8 @@ def tensor_scatter(node: Node, net: Net) -> None:
     op = node.op
     assert isinstance(op, o.TensorScatter)
     past, update, starts = node.operands[0], node.operands[1], node.operand("write_indices")
-    assert past is not None and update is not None
+    assert past is not None
+    assert update is not None
     u = net.planar(update)
     views = [u] if starts is None else [u, net.planar(starts)]
     y = _copied(node, net, past)

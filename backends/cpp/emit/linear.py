@@ -9,7 +9,7 @@ from .. import packing
 from ..backend import cpp
 from ..choose import pointwise_algorithm
 from ..net import Net
-from ..stream import Rows
+from ..step import Rows
 from . import epilogue
 from .conditions import constant, f32
 from .conv import bias_of, pointwise_shape, strassen

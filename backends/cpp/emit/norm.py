@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mconv.ir import Node, Value
-from mconv.ir.ops import GroupNorm, InstanceNorm, LayerNorm, LogSoftmax, RMSNorm, Softmax
+from mconv.ir.ops import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LogSoftmax, RMSNorm, Softmax
 
 from .. import packing
 from ..backend import cpp
 from ..net import Net
+from ..step import Rows
 from ..view import View
+from . import epilogue
 from .conditions import f32
 from .conv import CHANNELS, images
 from .epilogue import number
@@ -98,6 +102,37 @@ def softmax(node: Node, net: Net) -> None:
         f"{y.block_stride}, {at_image(net, x, found[0])}, {at_image(net, y, found[0])});",
     )
     net.step(call, [x], [y], needs=["norm"])
+
+
+def constant_statistics(node: Node) -> bool:
+    """gamma, beta, mean and var are constant"""
+    return all(v.is_constant for v in node.inputs[1:])
+
+
+@cpp.faster(BatchNorm, where=(images, f32, constant_statistics))
+def batch_norm(node: Node, net: Net) -> None:
+    """Channels scaled and shifted, with the activation that follows."""
+    op = node.op
+    assert isinstance(op, BatchNorm)
+    gamma, beta, mean, var = (v.constant.astype(np.float64) for v in node.inputs[1:])
+    factor = gamma / np.sqrt(var + op.epsilon)
+    scale, shift = (
+        net.constant(packing.pack_vector(a.astype(np.float32)).reshape(-1)) for a in (factor, beta - mean * factor)
+    )
+    after = epilogue.activation_only(node, net, CHANNELS)
+    x = net.blocked(node.inputs[0], CHANNELS)
+    y = net.result(after.value, CHANNELS, over=[node.inputs[0]])
+    found = x.images()
+    assert found is not None
+    slope = "nullptr" if after.slope is None else net.ptr(after.slope)
+    call = each_image(
+        found[0],
+        f"affine(r, {x.channels}, {found[2]}, {x.block_stride}, {y.block_stride}, {at_image(net, x, found[0])}, "
+        f"{net.ptr(scale)}, {net.ptr(shift)}, post, {slope}, {at_image(net, y, found[0])});",
+    )
+    text = f"static const Post post{after.post()};\n{call}"
+    rows = Rows(1, y, x)
+    net.step(text, [x, scale, shift, *after.reads], [y], needs=["affine"], covers=after.covers, stream=rows)
 
 
 def each_image(count: int, call: str) -> str:

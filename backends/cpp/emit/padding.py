@@ -8,7 +8,7 @@ from mconv.ir import ops as o
 from .. import reorder
 from ..backend import cpp
 from ..net import C_TYPES, Net
-from ..view import View, row_major, transposed
+from ..view import row_major, transposed
 from .common import braced, is_empty
 from .conditions import known
 from .formulas import literal
@@ -20,7 +20,8 @@ def pad(node: Node, net: Net) -> None:
     if is_empty(node, net):
         return
     op, value = node.op, node.inputs[0]
-    assert isinstance(op, o.Pad) and op.pads is not None
+    assert isinstance(op, o.Pad)
+    assert op.pads is not None
     x = next((v for v in net.views(value) if v.block is None), None) or net.planar(value)
     rank = len(x.shape)
     if rank == 0:

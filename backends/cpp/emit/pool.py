@@ -7,7 +7,7 @@ from mconv.ir.ops import AveragePool, MaxPool, ReduceMean
 
 from ..backend import cpp
 from ..net import Net
-from ..stream import Rows, Source
+from ..step import Rows, Source
 from .conv import CHANNELS, images
 from .epilogue import NO_ACTIVATION
 

@@ -66,7 +66,8 @@ def _steps(node: Node, net: Net, k: int, reads: tuple[View | None, ...], states:
     op = node.op
     assert isinstance(op, o.RNN | o.GRU | o.LSTM)
     gates, r, bias, peepholes, ends = reads
-    assert gates is not None and r is not None
+    assert gates is not None
+    assert r is not None
     steps, n, hidden = node.inputs[0].type.static_shape[0], node.inputs[0].type.static_shape[1], op.hidden_size
     turned = op.direction == "reverse" or k == 1
     head = f"static const Cell s{{{steps}, {n}, {hidden}, {op.directions * n * hidden}, {truth(turned)}}};"

@@ -14,7 +14,8 @@ from .formulas import literal
 
 FOLDS: dict[type[Op], str] = {
     o.ReduceSum: "SumOf", o.ReduceMean: "MeanOf", o.ReduceMax: "MaxOf", o.ReduceMin: "MinOf", o.ReduceProd: "ProductOf",
-    o.ReduceL1: "L1Of", o.ReduceL2: "L2Of", o.ReduceLogSum: "LogSumOf", o.ReduceLogSumExp: "LogSumExpOf", o.ReduceSumSquare: "SquaresOf",
+    o.ReduceL1: "L1Of", o.ReduceL2: "L2Of", o.ReduceLogSum: "LogSumOf", o.ReduceLogSumExp: "LogSumExpOf",
+    o.ReduceSumSquare: "SquaresOf",
 }  # fmt: skip
 """Names of the kernels' functions."""
 

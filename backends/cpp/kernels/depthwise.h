@@ -62,10 +62,9 @@ template <int KW, int S>
 MC_NOINLINE void depthwise(Run& r, const Conv2d& s, const float* x, const float* w, const Side& e, float* y, int y0, int y1) {
   const int blocks = ceil_div(s.c, 16);
   const DepthwiseChoice tile = depthwise_choice<KW, S>(s.ow);
-  const int want = r.threads > 1 ? ceil_div(4 * r.threads, blocks) : 1;
-  const Split bands(y1 - y0, ceil_div(y1 - y0, imin(want, y1 - y0)));
+  const Split bands = row_bands(r, y1 - y0);
   parallel(r, blocks * bands.parts, [&](int item, int) {
-    const int cb = item / bands.parts, band = item % bands.parts;
+    const int band = item / blocks, cb = item % blocks;
     const int first = y0 + bands.begin(band), end = first + bands.size(band);
     const Post& post = s.post;
     const float* bias = e.bias ? e.bias + cb * 16 : ZEROS;

@@ -43,7 +43,7 @@ void roi_align(Run& r, const Regions& s, const float* x, const float* rois, cons
             const double at_y = double(edges[1]) + (double(i) + (double(a) + 0.5) / double(down)) * step_y;
             const double at_x = double(edges[0]) + (double(j) + (double(b) + 0.5) / double(across)) * step_x;
             double parts[4] = {0, 0, 0, 0};
-            if (point(at_y, s.height, &y0, &y1, &v) & point(at_x, s.width, &x0, &x1, &u)) {
+            if (point(at_y, s.height, &y0, &y1, &v) && point(at_x, s.width, &x0, &x1, &u)) {
               parts[0] = double(plane[y0 * s.width + x0]) * (1 - v) * (1 - u);
               parts[1] = double(plane[y0 * s.width + x1]) * (1 - v) * u;
               parts[2] = double(plane[y1 * s.width + x0]) * v * (1 - u);

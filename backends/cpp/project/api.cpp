@@ -13,10 +13,8 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 extern "C" {
 extern HIDDEN const @NAME@_code @NAME@_code_base;
-#ifdef @GUARD@_X86
 extern HIDDEN const @NAME@_code @NAME@_code_avx2;
 extern HIDDEN const @NAME@_code @NAME@_code_avx512;
-#endif
 #ifndef @GUARD@_EXTERNAL_WEIGHTS
 extern HIDDEN const unsigned char @NAME@_weights_data[];
 #endif
@@ -63,12 +61,19 @@ void release(unsigned char* p) {
 size_t arena_bytes(int threads) { return rounded(ARENA) + size_t(threads - 1) * rounded(SCRATCH); }
 
 const @NAME@_code* code_for(const char* isa) {
-  const @NAME@_code* codes[3] = {nullptr, nullptr, &@NAME@_code_base};
+  const @NAME@_code* codes[3] = {nullptr, nullptr, nullptr};
+#ifdef @GUARD@_HAS_base
+  codes[2] = &@NAME@_code_base;
+#endif
 #ifdef @GUARD@_X86
   __builtin_cpu_init();
+#endif
+#ifdef @GUARD@_HAS_avx512
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw"))
     codes[0] = &@NAME@_code_avx512;
+#endif
+#ifdef @GUARD@_HAS_avx2
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) codes[1] = &@NAME@_code_avx2;
 #endif
   for (const @NAME@_code* code : codes)

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from mconv import backends
-from mconv.backends.cpp.backend import Build, cpp
+from mconv.backends.cpp.backend import cpp
+from mconv.backends.cpp.build import Build
 from mconv.backends.cpp.fragments import joined
 from mconv.backends.cpp.sized import capacity
 from mconv.ir import Graph
@@ -40,6 +41,7 @@ FLAGS = (
     "-Wextra",
     "-Werror",
     "-Wno-maybe-uninitialized",
+    "-Wno-unknown-warning-option",
 )
 HEAD = """#include <stddef.h>
 #include <stdint.h>
@@ -137,11 +139,16 @@ def artifact_check(graph: Graph) -> None:
     cpp.check(graph)
 
 
-def source_of(units: Sequence[Unit]) -> str:
-    """One translation unit for all of them."""
+def header_of(units: Sequence[Unit]) -> str:
+    """The kernels of all of them."""
     fragments = {f for u in units for f in u.fragments} | {"run", "parallel"}
     macros = sorted({m for u in units for m in u.macros})
-    parts = [HEAD, *(f"#define {m}" for m in macros), joined(fragments)]
+    return "\n".join([HEAD, *(f"#define {m}" for m in macros), joined(fragments)])
+
+
+def source_of(units: Sequence[Unit], header: str) -> str:
+    """One translation unit for all of them."""
+    parts = [f'#include "{header}"']
     for u in units:
         parts.append(
             f"namespace in_{u.name} {{\nusing {u.name}_frame = batch_frame;\nusing {u.name}_code = batch_code;\n"
@@ -158,7 +165,8 @@ def compiled(units: Sequence[Unit], folder: Path, *, flags: Sequence[str] = (), 
     limit = os.cpu_count() or 1
     for number, some in waiting:
         source, library = folder / f"batch{number}.cpp", folder / f"batch{number}.so"
-        source.write_text(source_of(some), encoding="utf-8")
+        source.with_suffix(".h").write_text(header_of(some), encoding="utf-8")
+        source.write_text(source_of(some, f"batch{number}.h"), encoding="utf-8")
         command = [os.environ.get("CXX", "g++"), *FLAGS, *flags, "-shared", "-o", str(library), str(source)]
         while sum(p.poll() is None for p in running) >= limit:
             next(p for p in running if p.poll() is None).wait()
@@ -267,7 +275,7 @@ def differences(
     tolerance: float = 1e-6,
     oracle: Callable[[int], Sequence[Any]] | None = None,
 ) -> list[str]:
-    """Which of the (name, graph, feeds) give other numbers than the interpreter, or ``oracle``; relative to the largest."""
+    """Which (name, graph, feeds) give other numbers than the interpreter, or ``oracle``; relative to the largest."""
     wanted = []
     for number, (_, graph, feeds) in enumerate(graphs):
         names = [v.name for v in graph.inputs]

@@ -20,7 +20,7 @@ Feeds = dict[str, Any]
 def model(
     nodes: Sequence[tuple[Any, ...]], feeds: Feeds, constants: Feeds | None = None, *, opset: int = 21
 ) -> tuple[onnx.ModelProto, Feeds]:
-    """A model of (operator, inputs, outputs, attributes) whose inputs are like ``feeds``; the last node's results go out."""
+    """A model of (operator, inputs, outputs, attributes) with inputs like ``feeds``; the last node's results go out."""
     made = [
         helper.make_node(op, inputs.split(), outputs.split(), **(rest[0] if rest else {}))
         for op, inputs, outputs, *rest in nodes

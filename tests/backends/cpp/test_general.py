@@ -31,8 +31,9 @@ def test_reductions(tmp_path: Path) -> None:
         for axes, keep in (([2, 3], 1), ([3], 0), ([1], 1)):
             cases[f"blocked {op} {axes}"] = model(
                 [("Conv", "x w", "c"), (f"Reduce{op}", "c a", "r", {"keepdims": keep}), ("Sin", "r", "y")],
-                {"x": X}, {"w": weight, "a": np.array(axes)},
-            )  # fmt: skip
+                {"x": X},
+                {"w": weight, "a": np.array(axes)},
+            )
     assert not wrong({n: c for n, c in cases.items() if n not in ("LogSumExp of i32", "L2 of i32")}, tmp_path)
 
 
@@ -61,8 +62,10 @@ def test_lines(tmp_path: Path) -> None:
     for axis in (1, 2, 3):
         shape = X.shape[axis:]
         cases[f"LayerNorm {axis}"] = model(
-            [("LayerNormalization", "x g b", "y", {"axis": axis})], {"x": X}, {"g": numbers(*shape), "b": numbers(*shape, seed=1)}
-        )  # fmt: skip
+            [("LayerNormalization", "x g b", "y", {"axis": axis})],
+            {"x": X},
+            {"g": numbers(*shape), "b": numbers(*shape, seed=1)},
+        )
     cases["InstanceNorm"] = model(
         [("InstanceNormalization", "x g b", "y")], {"x": X}, {"g": numbers(6), "b": numbers(6, seed=1)}
     )
@@ -80,9 +83,11 @@ def test_windows(tmp_path: Path) -> None:
         size = (9, 8, 7)[:axes]
         x = numbers(2, 6, *size)
         for options in (
-            {}, {"pads": [1, 2, 0][:axes] + [0, 1, 2][:axes], "strides": [2, 1, 3][:axes]},
-            {"dilations": [2] * axes, "pads": [2] * (2 * axes)}, {"group": 3, "pads": [1] * (2 * axes)},
-        ):  # fmt: skip
+            {},
+            {"pads": [1, 2, 0][:axes] + [0, 1, 2][:axes], "strides": [2, 1, 3][:axes]},
+            {"dilations": [2] * axes, "pads": [2] * (2 * axes)},
+            {"group": 3, "pads": [1] * (2 * axes)},
+        ):
             w = numbers(9, 6 // options.get("group", 1), *[3, 2, 3][:axes])
             cases[f"Conv {axes} {options}"] = model(
                 [("Conv", "x w b", "y", options)], {"x": x, "w": w}, {"b": numbers(9)}
@@ -102,11 +107,14 @@ def test_windows(tmp_path: Path) -> None:
     for dtype in (np.uint8, np.int8):
         cases[f"ConvInteger {np.dtype(dtype)}"] = model(
             [("ConvInteger", "x w z", "y", {"pads": [1, 1, 1, 1]})],
-            {"x": numbers(1, 3, 5, 5, dtype=np.uint8), "w": numbers(4, 3, 3, 3, dtype=dtype)}, {"z": np.uint8(3)},
-        )  # fmt: skip
+            {"x": numbers(1, 3, 5, 5, dtype=np.uint8), "w": numbers(4, 3, 3, 3, dtype=dtype)},
+            {"z": np.uint8(3)},
+        )
     cases["MatMulInteger"] = model(
-        [("MatMulInteger", "a b z", "y")], {"a": numbers(2, 5, 7, dtype=np.uint8), "b": numbers(7, 9, dtype=np.int8)}, {"z": np.uint8(4)}
-    )  # fmt: skip
+        [("MatMulInteger", "a b z", "y")],
+        {"a": numbers(2, 5, 7, dtype=np.uint8), "b": numbers(7, 9, dtype=np.int8)},
+        {"z": np.uint8(4)},
+    )
     assert not wrong(cases, tmp_path, 1e-5)
 
 
@@ -135,9 +143,13 @@ def test_products(tmp_path: Path) -> None:
         {"c": numbers(20)},
     )
     for equation, shapes in (
-        ("ij->ji", [(3, 4)]), ("bij,bjk->bik", [(2, 3, 4), (2, 4, 5)]), ("ii->i", [(4, 4)]), ("...ij->...", [(2, 3, 4)]),
-        ("i,j->ij", [(3,), (4,)]), ("ijk,k,i->j", [(2, 3, 4), (4,), (2,)]),
-    ):  # fmt: skip
+        ("ij->ji", [(3, 4)]),
+        ("bij,bjk->bik", [(2, 3, 4), (2, 4, 5)]),
+        ("ii->i", [(4, 4)]),
+        ("...ij->...", [(2, 3, 4)]),
+        ("i,j->ij", [(3,), (4,)]),
+        ("ijk,k,i->j", [(2, 3, 4), (4,), (2,)]),
+    ):
         feeds = {f"x{k}": numbers(*s, seed=k) for k, s in enumerate(shapes)}
         cases[equation] = model([("Einsum", " ".join(feeds), "y", {"equation": equation})], feeds)
     cases["Det"] = model([("Det", "x", "y")], {"x": numbers(3, 6, 6)})
@@ -207,8 +219,9 @@ def test_resampling(tmp_path: Path) -> None:
         fixed[name] = (built, feeds)
     blocked, feeds = model(
         [("Conv", "x w", "c"), ("Resize", "c", "r", {"mode": "linear"}), ("Sin", "r", "y")],
-        {"x": numbers(2, 3, 6, 7)}, {"w": numbers(24, 3, 1, 1), "s": np.array([2, 24, 12, 14])},
-    )  # fmt: skip
+        {"x": numbers(2, 3, 6, 7)},
+        {"w": numbers(24, 3, 1, 1), "s": np.array([2, 24, 12, 14])},
+    )
     blocked.graph.node[1].input.extend(["", "", "s"])
     fixed["blocked"] = (blocked, feeds)
     grid = numbers(2, 4, 5, 2) * np.float32(0.7)
@@ -234,12 +247,15 @@ def test_recurrent_layers(tmp_path: Path) -> None:
         for direction in ("forward", "reverse", "bidirectional"):
             d = 2 if direction == "bidirectional" else 1
             feeds = {
-                "x": numbers(steps, n, width), "l": np.array([5, 2, 4], np.int32), "h": numbers(d, n, hidden, seed=3),
-            }  # fmt: skip
+                "x": numbers(steps, n, width),
+                "l": np.array([5, 2, 4], np.int32),
+                "h": numbers(d, n, hidden, seed=3),
+            }
             constants = {
                 "w": numbers(d, gates * hidden, width) * np.float32(0.3),
-                "r": numbers(d, gates * hidden, hidden) * np.float32(0.3), "b": numbers(d, 2 * gates * hidden),
-            }  # fmt: skip
+                "r": numbers(d, gates * hidden, hidden) * np.float32(0.3),
+                "b": numbers(d, 2 * gates * hidden),
+            }
             results = "y yh yc" if op == "LSTM" else "y yh"
             options = {"hidden_size": hidden, "direction": direction}
             for extra in ({}, {"linear_before_reset": 1}) if op == "GRU" else ({},):
@@ -293,12 +309,13 @@ def test_control_flow(tmp_path: Path) -> None:
     turn = body(
         "turn",
         [
-            helper.make_node("Mul", ["s", "x"], ["p"]), helper.make_node("Tanh", ["p"], ["n"]),
+            helper.make_node("Mul", ["s", "x"], ["p"]),
+            helper.make_node("Tanh", ["p"], ["n"]),
             helper.make_node("Identity", ["going"], ["on"]),
         ],
         [("i", TensorProto.INT64, []), ("going", TensorProto.BOOL, []), ("s", f, shape)],
         [("on", TensorProto.BOOL, []), ("n", f, shape)],
-    )  # fmt: skip
+    )
     x = numbers(3, 40)
     cases = {
         f"If {c}": model(
