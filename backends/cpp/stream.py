@@ -229,7 +229,8 @@ def _simulated(
     calls: list[Call] = []
 
     def call(number: int, end: int) -> None:
-        calls.append(Call(number, done[number], end))
+        begin = done[number]
+        calls.append(Call(number, begin, end))
         done[number] = end
         buffer = members[number].writes[0]
         if buffer in ringed:
@@ -237,7 +238,8 @@ def _simulated(
                 (s.needed(done[n], done[n] + 1)[0] for n, s in readers[buffer] if done[n] < rows[n]),
                 default=done[number],
             )
-            rings[buffer] = max(rings[buffer], done[number] - low)
+            # rows of one call are written in any order: also those that nobody reads have a place of their own
+            rings[buffer] = max(rings[buffer], end - min(low, begin))
 
     def row_by_row(number: int, end: int) -> None:
         """What a share begins with: as few rows of each as the next row of its reader needs."""
