@@ -37,7 +37,7 @@ def test_a_run_allocates_nothing(name: str, digits: Path, tmp_path: Path) -> Non
         pytest.skip("the C library is not glibc")
     if name == "everything":
         folders.written(folders.everything(), tmp_path / name)
-        folders.make(tmp_path / name, f"lib{name}.a")
+        folders.make(tmp_path / name, f"lib{name}.a", "OPT=-O1")
     folders.driven(digits if name == "digits" else tmp_path / name, name, tmp_path / "counted", "-DCOUNT_ALLOCATIONS")
 
 
@@ -77,7 +77,7 @@ def test_only_names_with_the_prefix_go_out(compiler: str, tmp_path: Path) -> Non
 def test_weights_from_the_caller(tmp_path: Path) -> None:
     folders.need("g++", "make")
     folders.written(DIGITS, tmp_path / "out")
-    folders.make(tmp_path / "out", "EXTERNAL_WEIGHTS=1")
+    folders.make(tmp_path / "out", "EXTERNAL_WEIGHTS=1", "CODE=base")
     done = subprocess.run(["./selftest"], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
     assert (done.returncode, "FAILED" in done.stdout) == (0, False)
     done = subprocess.run(["out/selftest"], cwd=tmp_path, capture_output=True, text=True, check=False)
