@@ -1,4 +1,4 @@
-"""ONNX's own backend node tests through mconv: its reader and interpreter, or a target, or pnnx for comparison.
+"""ONNX's own backend node tests through mconv: its reader and interpreter, or a target; or another converter.
 
     python -m tests.onnx_node_tests --via interpreter      reader and interpreter
     python -m tests.onnx_node_tests --via ncnn --list      converted and run in ncnn, each case listed
@@ -6,6 +6,7 @@
     python -m tests.onnx_node_tests --via tflite           converted to TFLite and run in LiteRT
     python -m tests.onnx_node_tests --via cpp              converted to C++, compiled and run
     python -m tests.onnx_node_tests --via pnnx             as ncnn, with pnnx
+    python -m tests.onnx_node_tests --via emx              as cpp, with emx-onnx-cgen (of the interpreter $EMX_PYTHON)
 
 A case is out of scope when it is about training, `ai.onnx.ml`, sequences, optionals or strings, random numbers, image
 decoding, or arithmetic of float8, float6, float4 or integers of less than 8 bits.  All others count.
@@ -14,10 +15,8 @@ decoding, or arithmetic of float8, float6, float4 or integers of less than 8 bit
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,8 @@ from onnx import TensorProto
 
 from mconv import frontends
 from mconv.ir.errors import MconvError
+
+from .onnx_node_tests_peers import Crash, Refusal, convert_and_run_pnnx
 
 
 def _known(reason: str, *names: str) -> dict[str, str]:
@@ -276,71 +277,6 @@ def convert_and_run_tflite(model: onnx.ModelProto, feeds: dict[str, Any]) -> lis
     return [results[name] for name in wanted]
 
 
-PNNX_SUFFIX = {"float32": "f32", "float64": "f64", "float16": "f16", "int32": "i32", "int64": "i64", "uint8": "u8"}
-PNNX_SUFFIX |= {"int8": "i8", "int16": "i16", "bool": "i8"}
-
-
-def convert_and_run_pnnx(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[Any]:
-    """The same with pnnx; Refusal where it writes no files."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        (folder / "m.onnx").write_bytes(model.SerializeToString())
-        shapes = [
-            f"[{','.join(map(str, a.shape))}]{PNNX_SUFFIX.get(a.dtype.name, a.dtype.name)}" for a in feeds.values()
-        ]
-        command = [_pnnx(), "m.onnx", f"inputshape={','.join(shapes)}", "fp16=0"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=TIMEOUT / 2, check=False)
-        if done.returncode < 0:
-            raise Crash(f"pnnx is killed by signal {-done.returncode}")
-        if done.returncode or not (folder / "m.ncnn.param").exists():
-            raise Refusal(f"exit status {done.returncode}")
-        return _run_pnnx_files(folder, feeds, len(model.graph.output))
-    finally:
-        shutil.rmtree(folder)
-
-
-@cache
-def _pnnx() -> str:
-    spec = importlib.util.find_spec("pnnx")
-    if spec is None or spec.origin is None:
-        raise SystemExit("--via pnnx needs `pip install pnnx`")
-    return str(Path(spec.origin).with_name("pnnx"))
-
-
-def _run_pnnx_files(folder: Path, feeds: dict[str, Any], outputs: int) -> list[Any]:
-    """Run pnnx's ncnn files; which input has a batch axis for ncnn is told in the Python file it writes."""
-    ncnn: Any = importlib.import_module("ncnn")
-    net = ncnn.Net()
-    net.opt.num_threads = 1
-    for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
-        setattr(net.opt, f"use_{option}", False)
-    if net.load_param(str(folder / "m.ncnn.param")) or net.load_model(str(folder / "m.ncnn.bin")):
-        raise ValueError("ncnn does not load the files")
-    script = (folder / "m_ncnn.py").read_text(encoding="utf-8")
-    extractor = net.create_extractor()
-    for index, array in enumerate(feeds.values()):
-        if f"in{index}" not in net.input_names():
-            continue
-        line = re.search(rf'ex\.input\("in{index}", .*batch_index=(\d+)', script)
-        data = array.astype(np.int32 if array.dtype.kind in "iub" and "Embed" in script else np.float32)
-        extractor.input(f"in{index}", ncnn.Mat(data, batch_index=int(line[1]) if line else 233).clone())
-    results = []
-    for index in range(outputs):
-        status, mat = extractor.extract(f"out{index}")
-        if status:
-            raise ValueError(f"ncnn fails with status {status}")
-        results.append(mat.numpy(batch_index=0) if mat.n > 1 else np.array(mat))
-    return results
-
-
-class Refusal(Exception):
-    """A converter says no."""
-
-
-class Crash(Exception):
-    """A converter falls over."""
-
-
 Difference = Callable[[Any, Sequence[Any], Sequence[Any]], str]
 
 
@@ -436,24 +372,33 @@ def run_all(via: str, pattern: str = "", flags: Sequence[str] = ()) -> list[Outc
     inside = [name for name, reason in reasons.items() if not reason]
     # The interpreter is Python; what runs a converter's own code gets a process for each case.
     here = via == "interpreter"
-    if via == "cpp":
-        outcomes = judge_batched({name: cases[name] for name in inside}, flags)
+    if via in BATCHED:
+        outcomes = judge_batched({name: cases[name] for name in inside}, flags, via)
     else:
         outcomes = [judge(cases[name], via) for name in inside] if here else judge_apart(inside, via)
     return outcomes + [Outcome(name, "out of scope", reason) for name, reason in reasons.items() if reason]
 
 
-def judge_batched(cases: dict[str, Any], flags: Sequence[str] = ()) -> list[Outcome]:
-    """The outcomes of cases that are compiled together, through the C++ target."""
-    from .onnx_node_tests_cpp import outcomes
+BATCHED = ("cpp", "emx")
+"""Ways that write source, of which many cases are compiled together."""
 
-    found = outcomes(cases, _batched, flags=flags)
+
+def judge_batched(cases: dict[str, Any], flags: Sequence[str] = (), via: str = "cpp") -> list[Outcome]:
+    """The outcomes of cases that are compiled together, through the C++ target or emx-onnx-cgen."""
+    if via == "emx":
+        from .onnx_node_tests_peers import emx_outcomes
+
+        found = emx_outcomes(cases, _batched)
+    else:
+        from .onnx_node_tests_cpp import outcomes
+
+        found = outcomes(cases, _batched, flags=flags)
     return [Outcome(name, *found[name]) for name in cases]
 
 
-def _batched(case: Any, network: Any) -> str:
+def _batched(case: Any, run: Callable[..., Sequence[Any]]) -> str:
     for feeds, expected in data_of(case, [value.name for value in case.model.graph.input]):
-        reason = tflite_difference(case, expected, network.run(list(feeds.values())))
+        reason = tflite_difference(case, expected, run(list(feeds.values()), expected))
         if reason:
             return reason
     return ""
@@ -467,7 +412,8 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     outside = Counter(outcome.reason for outcome in outcomes if outcome.result == "out of scope")
     lines = [
         f"{len(outcomes)} cases, {len(inside)} in scope: {counts['passed']} right ({share:.1%}), "
-        f"{counts['refused']} refused, {counts['wrong']} wrong, {counts['crashed']} crashed",
+        f"{counts['refused']} refused, {counts['wrong']} wrong, {counts['crashed']} crashed"
+        + (f", {counts['not built']} that gcc does not compile" if counts["not built"] else ""),
         "out of scope: " + ", ".join(f"{count} {reason}" for reason, count in outside.most_common()),
     ]
     return "\n".join(lines)
@@ -476,7 +422,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--via", choices=sorted([*VIA, "cpp"]), default="interpreter")
+    parser.add_argument("--via", choices=sorted([*VIA, *BATCHED]), default="interpreter")
     parser.add_argument("--list", action="store_true", help="every case in scope that is not right, with the reason")
     parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name holds this text")
     parser.add_argument("--sanitize", action="store_true", help="with AddressSanitizer and UBSan, by --via cpp")

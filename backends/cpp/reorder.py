@@ -9,15 +9,18 @@ from .view import View
 if TYPE_CHECKING:
     from .net import Net
 
+Axis = tuple[int, int, int]
+"""Size, stride on one side, stride on the other."""
+
 
 def copy(net: Net, source: View, target: View) -> None:
     """A step that copies ``source`` to ``target``, which have the same shape, in whatever forms they are."""
     axes = [
         (size, source.strides[axis], target.strides[axis])
         for axis, size in enumerate(target.shape)
-        if axis not in (source.block, target.block) and size != 1
+        if axis not in (source.block, target.block)
     ]
-    axes = _joined(axes)
+    axes = joined(axes)
     sizes, froms, tos = ([a[k] for a in axes] for k in range(3))
     dims = f"{len(axes)}, {_array(sizes)}, {_array(froms)}, {_array(tos)}"
     pointers = f"{net.ptr(source)}, {net.ptr(target)}"
@@ -43,15 +46,17 @@ def copy(net: Net, source: View, target: View) -> None:
     net.step(text, [source], [target], needs=["reorder"], what="reorder")
 
 
-def _joined(axes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Neighbouring axes as one, where both sides continue."""
-    joined: list[tuple[int, int, int]] = []
+def joined(axes: list[Axis]) -> list[Axis]:
+    """Axes of one element left out, neighbours as one where both sides continue."""
+    result: list[Axis] = []
     for size, a, b in axes:
-        if joined and joined[-1][1] == size * a and joined[-1][2] == size * b:
-            joined[-1] = (joined[-1][0] * size, a, b)
+        if size == 1:
+            continue
+        if result and result[-1][1] == size * a and result[-1][2] == size * b:
+            result[-1] = (result[-1][0] * size, a, b)
         else:
-            joined.append((size, a, b))
-    return joined
+            result.append((size, a, b))
+    return result
 
 
 def _array(numbers: list[int]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
-from . import project
+from . import project, readable
+from .fragments import ordered
 from .memory import Plan
 from .net import TOKEN, Net
 from .step import Step
@@ -14,28 +16,40 @@ from .view import Buffer
 
 def network(net: Net, plan: Plan, groups: Sequence[Group], name: str, guard: str, *, debug_names: bool = False) -> str:
     """All of NAME.cpp."""
-    places = {b.serial: b for b in net.buffers}
+    known = {struct: groups for f in ordered(net.fragments) for struct, groups in readable.structs(f).items()}
+    write = Writer({b.serial: b for b in net.buffers}, known, makers(net.steps) if debug_names else None)
     functions, calls = [], []
     member = {number: group for group in groups for number in range(group.first, group.last)}
     for number, step in enumerate(net.steps):
         group = member.get(number)
         rings = {} if group is None or not group.shares else place_of_rings(net.steps, group)[0]
         own = {buffer.serial: plan.step_scratch + place for buffer, place in rings.items()}
-        functions.append(_function(number, step, plan.scratch.get(number), group, places, own, debug_names))
+        functions.append(write.function(number, step, plan.scratch.get(number), group, own))
         if group is None:
-            calls.append(f"  step{number}(r);")
+            note = f"  // {one_line(operators(step))}" if debug_names else ""
+            calls.append(f"  step{number}(r);{note}")
         elif number == group.last - 1:
             functions.append(_streamed(groups.index(group), group))
-            calls.append(f"  stream{groups.index(group)}(r);")
+            note = f"  // steps {group.first} to {group.last - 1}" if debug_names else ""
+            calls.append(f"  stream{groups.index(group)}(r);{note}")
     words = {
         "NAME": name,
+        "ENDS": _ends(net) if debug_names else "",
         "GUARD": guard,
         "MACROS": "".join(f"#define {macro}\n" for macro in sorted(net.macros)),
         "STEPS": "\n".join(functions),
-        "PREPARE": "".join(f"  {_resolved(p.text, places)}\n" for p in net.prepared),
+        "PREPARE": "".join(f"  {line}\n" for p in net.prepared for line in write.lines(p.text)),
         "CALLS": "\n".join(calls),
     }
     return project.filled("network.cpp", words)
+
+
+def _ends(net: Net) -> str:
+    """The model's inputs and outputs in comments."""
+    ends = [("input", n, v.name, v) for n, v in enumerate(net.graph.inputs)]
+    names = net.graph.output_names
+    ends += [("output", n, name, v) for n, (name, v) in enumerate(zip(names, net.graph.outputs, strict=True))]
+    return "".join(f"// {what} {n} '{one_line(name)}': {value.type}\n" for what, n, name, value in ends)
 
 
 def _streamed(index: int, group: Group) -> str:
@@ -75,46 +89,80 @@ def _table(calls: Sequence[Call]) -> str:
     return ",\n".join(f"    {', '.join(entries[i : i + 8])}" for i in range(0, len(entries), 8))
 
 
+def operators(step: Step) -> str:
+    """The operators that a step computes and the name of their result."""
+    if step.node is None:
+        return f"{step.what or 'step'} into {step.writes[0].place} {step.writes[0].index}"
+    nodes = [step.node, *step.covers]
+    ops = [op for n in nodes for op in (n.op, getattr(n.op, "activation", None)) if op is not None]
+    names = " + ".join(type(op).__name__ for op in ops)
+    return f"{step.what + ' for ' if step.what else ''}{names} '{nodes[-1].result.name}'"
+
+
 def described(step: Step) -> str:
     """A step in words: the operators it computes, the names of their results, types."""
-    if step.node is None:
-        return step.what or "step"
-    nodes = [step.node, *step.covers]
-    operators = " + ".join(type(n.op).__name__ for n in nodes)
-    result = nodes[-1].result
+    if step.node is None or step.what:
+        return operators(step)
     types = ", ".join(str(v.type) for v in step.node.inputs if not v.is_constant)
-    text = f"{operators} '{result.name}': {types} -> {result.type}"
-    return f"{step.what} for {text}" if step.what else text
+    return f"{operators(step)}: {types} -> {[step.node, *step.covers][-1].result.type}"
 
 
-def _function(
-    number: int,
-    step: Step,
-    scratch: int | None,
-    group: Group | None,
-    places: dict[int, Buffer],
-    own: dict[int, int],
-    debug_names: bool,
-) -> str:
-    lines = [f"// {' '.join(described(step).split())}"] if debug_names else []
-    rows = "" if group is None else ", int y0, int y1"
-    lines.append(f"MC_NOINLINE void step{number}(Run& r{rows}) {{")
-    if scratch is not None:
-        lines.append(f"  step_scratch(r, {scratch});")
-    text = step.text
-    if step.stream is not None:
-        begin, end = ("0", str(step.stream.rows)) if group is None else ("y0", "y1")
-        text = step.stream.filled(text, {} if group is None else group.rings, begin, end)
-    lines += [f"  {line}" for line in _resolved(text, places, own).splitlines()]
-    lines.append("}\n")
-    return "\n".join(lines)
+def makers(steps: Sequence[Step]) -> list[str]:
+    """For each step what made that which it reads: "input 0, step 3"."""
+    wrote: dict[Buffer, list[str]] = {}
+    found: list[str] = []
+    for number, step in enumerate(steps):
+        names = [wrote.get(b, [f"input {b.index}"] if b.place == "input" else []) for b in step.reads]
+        found.append(", ".join(dict.fromkeys(name for each in names for name in each)))
+        for buffer in step.writes:
+            before = [] if buffer in step.reads else wrote.get(buffer, [])  # else it writes a further part
+            wrote[buffer] = [*before, f"step {number}"]
+    return found
 
 
-def _resolved(text: str, places: dict[int, Buffer], own: dict[int, int] | None = None) -> str:
-    rings = own or {}
-    return TOKEN.sub(
-        lambda found: pointer(places[int(found[1])], int(found[2]), found[3], rings.get(int(found[1]))), text
-    )
+def one_line(text: str) -> str:
+    """A comment's text, whatever is in the names; a backslash at its end would go on in the next line."""
+    return " ".join(text.split()).rstrip("\\")
+
+
+class Writer:
+    """Writes the functions. ``reads`` tells for each step what made its operands; without it nothing is named."""
+
+    def __init__(
+        self, places: dict[int, Buffer], known: dict[str, readable.Groups], reads: Sequence[str] | None
+    ) -> None:
+        self.places, self.known, self.reads = places, known, reads
+
+    def function(
+        self, number: int, step: Step, scratch: int | None, group: Group | None, own: Mapping[int, int] | None = None
+    ) -> str:
+        """The function of a step; ``own`` are places in a worker's own memory, by the buffers' serial numbers."""
+        lines = []
+        if self.reads is not None:
+            told, reads = f"// {one_line(described(step))}", self.reads[number]
+            fits = len(told) + len(reads) + 5 <= readable.WIDTH
+            lines += [f"{told}; of {reads}"] if fits and reads else [told, *([f"// of {reads}"] if reads else [])]
+        rows = "" if group is None else ", int y0, int y1"
+        lines.append(f"MC_NOINLINE void step{number}(Run& r{rows}) {{")
+        if scratch is not None:
+            lines.append(f"  step_scratch(r, {scratch});")
+        text = step.text
+        if step.stream is not None:
+            begin, end = ("0", str(step.stream.rows)) if group is None else ("y0", "y1")
+            text = step.stream.filled(text, {} if group is None else group.rings, begin, end)
+        lines += [f"  {line}" for line in self.lines(text, own)]
+        lines.append("}\n")
+        return "\n".join(lines)
+
+    def lines(self, text: str, own: Mapping[int, int] | None = None) -> list[str]:
+        """Statements with pointers for tokens, labelled and cut."""
+        resolved = TOKEN.sub(lambda found: _pointer(found, self.places, own), text)
+        return [piece for line in resolved.splitlines() for piece in readable.cut(readable.labelled(line, self.known))]
+
+
+def _pointer(found: re.Match[str], places: dict[int, Buffer], own: Mapping[int, int] | None) -> str:
+    serial = int(found[1])
+    return pointer(places[serial], int(found[2]), found[3], own.get(serial) if own else None)
 
 
 def pointer(buffer: Buffer, offset: int, ctype: str, own: int | None = None) -> str:

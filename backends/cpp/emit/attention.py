@@ -13,6 +13,7 @@ from .. import packing, reorder
 from ..backend import cpp
 from ..net import Net
 from ..view import BLOCK, View, reshaped, transposed
+from .common import at_image, each_image
 from .conditions import f32
 from .epilogue import number
 
@@ -55,21 +56,17 @@ def attention(node: Node, net: Net) -> None:
     rows, scratch = packing.attention_plan(tokens, keys, width, value_width)
     scale = 1 / math.sqrt(width) if op.scale is None else op.scale
     shape_text = (
-        f"static const Attention s{{/*heads, share*/ {heads}, {heads // k.shape[1]}, "
-        f"/*tq, tk, d, dv*/ {tokens}, {keys}, {width}, {value_width},\n"
-        f"                         /*qh, kh, vh, yh*/ {q.strides[1]}, {k.strides[1]}, {v.strides[1]}, {y.strides[1]}, "
-        f"/*qs, ks, vs, ys*/ {q.block_stride}, {k.block_stride}, {v.block_stride}, {y.block_stride},\n"
-        f"                         /*scale, causal*/ {number(scale)}, {int(op.causal)}, "
-        f"/*mh, rows*/ {mask_head}, {rows}}};"
+        f"static const Attention s{{{heads}, {heads // k.shape[1]}, {tokens}, {keys}, {width}, {value_width}, "
+        f"{q.strides[1]}, {k.strides[1]}, {v.strides[1]}, {y.strides[1]}, "
+        f"{q.block_stride}, {k.block_stride}, {v.block_stride}, {y.block_stride}, "
+        f"{number(scale)}, {int(op.causal)}, {mask_head}, {rows}}};"
     )
-    pointers = [net.ptr(x) + (f" + n * {x.strides[0]}" if count > 1 else "") for x in (q, k, v, y)]
-    mask_at = "nullptr"
-    if mask_view is not None:
-        mask_at = net.ptr(mask_view) + (f" + n * {mask_image}" if mask_image else "")
-    call = f"attention(r, s, {pointers[0]}, {pointers[1]}, {pointers[2]}, {mask_at}, {pointers[3]});"
-    loop = f"for (int64_t n = 0; n < {count}; n++) " if count > 1 else ""
+    pointers = [at_image(net, x, count) for x in (q, k, v, y)]
+    mask_at = "nullptr" if mask_view is None else at_image(net, mask_view, count, mask_image)
+    pointers.insert(3, mask_at)
+    call = each_image(count, f"attention(r, s, {', '.join(pointers)});")
     reads = [q, k, v, *([mask_view] if mask_view is not None else [])]
-    net.step(f"{shape_text}\n{loop}{call}", reads, [y], needs=["attention"], scratch=scratch * 4)
+    net.step(f"{shape_text}\n{call}", reads, [y], needs=["attention"], scratch=scratch * 4)
 
 
 def _heads(value: Value, net: Net) -> View:
@@ -116,8 +113,7 @@ def matmul(node: Node, net: Net) -> None:
     batch = math.prod(y.shape[:-2])
     step_x, step_z = (0 if math.prod(v.shape[:-2]) == 1 else v.shape[-2] * v.shape[-1] for v in (x, z))
     text = (
-        f"static const MatMul s{{/*m, n, k, batch*/ {m}, {n}, {k}, {batch}, "
-        f"/*xb, zb, yb*/ {step_x}, {step_z}, {m * n}, /*xr, zr, yr*/ {k}, {n}, {n}, /*zt*/ 0, Post{{}}}};\n"
+        f"static const MatMul s{{{m}, {n}, {k}, {batch}, {step_x}, {step_z}, {m * n}, {k}, {n}, {n}, 0, {{}}}};\n"
         f"matmul(r, s, {net.ptr(x)}, {net.ptr(z)}, {net.ptr(y)});"
     )
     net.step(text, [x, z], [y], needs=["matmul"], scratch=4 * packing.matmul_scratch(m, k, n))

@@ -66,3 +66,14 @@ def not_empty(node: Node) -> bool | str:
     """no operand is empty"""
     empty = [v for v in node.inputs if v.type.numel == 0]
     return f"%{empty[0].name} has no element" if empty else True
+
+
+def each_image(count: int, call: str) -> str:
+    """The call for every image; ``n`` counts them."""
+    return call if count == 1 else f"for (int64_t n = 0; n < {count}; n++) {call}"
+
+
+def at_image(net: Net, view: View, count: int, step: int | None = None) -> str:
+    """The pointer to image ``n`` of ``count``; ``step`` elements lead to the next, by default the view's own."""
+    step = view.strides[0] if step is None else step
+    return net.ptr(view) + (f" + n * {step}" if count > 1 and step else "")

@@ -15,6 +15,7 @@ from ..net import Net
 from ..step import Rows, Source
 from ..view import BLOCK, Buffer, View
 from . import epilogue, scale
+from .common import at_image, braced, each_image
 from .conditions import constant
 from .epilogue import Epilogue
 
@@ -76,14 +77,9 @@ class Layer:
         inputs, outputs = channels or (self.inputs, self.outputs)
         weight, op = self.node.inputs[1].type.static_shape, self.op
         xs = self.height * self.width if self.planar else "$xs"
-        return (
-            f"static const Conv2d s{{/*c, k*/ {inputs}, {outputs}, "
-            f"/*h, w, oh, ow*/ {self.height}, {self.width}, {self.rows}, {self.columns},\n"
-            f"                     /*kh, kw*/ {weight[2]}, {weight[3]}, /*sy, sx*/ {op.strides[0]}, {op.strides[1]}, "
-            f"/*dy, dx*/ {op.dilations[0]}, {op.dilations[1]}, /*py, px*/ {op.pads[0]}, {op.pads[1]},\n"
-            f"                     /*xs, ys*/ {xs}, $ys, /*rings*/ $xring, $yring, "
-            f"/*band, chunk*/ {band}, {chunk}, {self.after.post()}}};"
-        )
+        sizes = (inputs, outputs, self.height, self.width, self.rows, self.columns)
+        windows = (weight[2:], op.strides, op.dilations, op.pads[:2])
+        return window_shape(sizes, windows, xs, (band, chunk), self.after.post())
 
     def window(self, alone: bool) -> Rows:
         """Which rows of x a row of the result needs; with ``alone`` false it is made with all others only."""
@@ -105,22 +101,17 @@ class Layer:
     ) -> None:
         """Add the step: ``text`` with @x, @y, @w and @side is the call for one image."""
         net = self.net
-        step_x, step_y, step_r = (
-            view.strides[0] if view is not None and self.images > 1 else 0
-            for view in (self.x, self.y, self.after.residual)
-        )
         pointers = {
-            "@x": net.ptr(self.x) + (f" + n * {step_x}" if step_x else ""),
-            "@y": net.ptr(self.y) + (f" + n * {step_y}" if step_y else ""),
+            "@x": at_image(net, self.x, self.images),
+            "@y": at_image(net, self.y, self.images),
             "@w": net.ptr(weights),
-            "@side": f"Side{self.after.side(net, self.bias, step_r)}",
+            "@side": self.after.side(net, self.bias, self.images),
         }
         lines = text.splitlines()
         call = lines[-1]
         for name, pointer in pointers.items():
             call = call.replace(name, pointer)
-        if self.images > 1:
-            call = f"for (int64_t n = 0; n < {self.images}; n++) {call}"
+        call = each_image(self.images, call)
         read = [self.x, weights, *reads, *self.after.reads, *([self.bias] if self.bias is not None else [])]
         net.step(
             "\n".join([*lines[:-1], call]),
@@ -131,6 +122,18 @@ class Layer:
             covers=(*covers, *self.after.covers),
             stream=self.window(rows_alone),
         )
+
+
+def window_shape(
+    sizes: tuple[int, ...],
+    windows: tuple[tuple[int, ...], ...],
+    xs: object = "$xs",
+    plan: tuple[int, int] = (0, 0),
+    post: str = "{}",
+) -> str:
+    """C++ for the struct Conv2d: channels in and out, sizes in and out; kernel, strides, dilations and pads."""
+    numbers = [*sizes, *(n for pair in windows for n in pair), xs, "$ys", "$xring", "$yring", *plan, post]
+    return f"static const Conv2d s{braced(numbers)};"
 
 
 def bias_of(value: Value | None, net: Net) -> View | None:
@@ -146,6 +149,8 @@ def pointwise(node: Node, net: Net) -> None:
         return
     scaled = scale.of(node.inputs[0], net)
     layer = Layer(node, net, x=scaled.x if scaled else None)
+    if 0 < layer.outputs % BLOCK <= BLOCK // 2:
+        net.define("MCONV_HALF_BLOCKS")
     weights = net.packed(node.inputs[1], packing.pack_pointwise)
     pixels = layer.height * layer.width
     block = packing.gemm_block(layer.inputs, layer.outputs, pixels)
@@ -180,7 +185,7 @@ def gathered(node: Node, net: Net, places: tuple[tuple[Buffer, int], ...]) -> No
     shape = pointwise_shape(inputs, outputs, pixels, packing.gemm_block(inputs, outputs, pixels), after)
     text = (
         f"static const ptrdiff_t off[] = {{{table}}};\n{shape}\n"
-        f"pointwise_gathered(r, s, arena<float>(r, 0), off, {net.ptr(weights)}, Side{after.side(net, bias)}, "
+        f"pointwise_gathered(r, s, arena<float>(r, 0), off, {net.ptr(weights)}, {after.side(net, bias)}, "
         f"{net.ptr(y)});"
     )
     reads: list[View | Buffer] = [*dict.fromkeys(buffer for buffer, _ in places), weights, *after.reads]
@@ -201,9 +206,8 @@ def strassen(net: Net, weight: Value, inputs: int, outputs: int, pixels: int) ->
 def pointwise_shape(inputs: int, outputs: int, width: int, block: int, after: Epilogue, scale: int = 0) -> str:
     """C++ for the struct Pointwise."""
     return (
-        f"static const Pointwise s{{/*c, k, w*/ {inputs}, {outputs}, {width}, /*xs, ys*/ $xs, $ys, "
-        f"/*rings*/ $xring, $yring,\n"
-        f"                         /*block*/ {block}, /*scale*/ {scale}, {after.post()}}};"
+        f"static const Pointwise s{{{inputs}, {outputs}, {width}, $xs, $ys, $xring, $yring, "
+        f"{block}, {scale}, {after.post()}}};"
     )
 
 

@@ -31,6 +31,7 @@ from mconv.ir.record import Record
 from .. import packing
 from ..net import Net
 from ..view import View, reshaped, transposed
+from .common import at_image, braced
 
 EPILOGUES: tuple[type[Op], ...] = (
     Clip, Elu, Gelu, HardSigmoid, HardSwish, LeakyRelu, Mish, Relu, Selu, Sigmoid, Silu, Softplus, Tanh,
@@ -92,22 +93,19 @@ class Epilogue(Record):
         return tuple(v for v in (self.residual, self.slope) if v is not None)
 
     def post(self) -> str:
-        """C++ for the struct Post."""
+        """C++ for the struct Post, without the members at its end that keep their defaults."""
         a = self.activation
-        return (
-            f"{{/*lo*/ {a.low}, /*hi*/ {a.high}, /*act*/ ACT_{a.kind}, {number(a.a)}, {number(a.b)}, "
-            f"/*after*/ {int(self.after)}, /*rs*/ $rs, /*rring*/ $rring}}"
-        )
+        members = [a.low, a.high, f"ACT_{a.kind}", number(a.a), number(a.b)]
+        if self.residual is not None:
+            return braced([*members, int(self.after), "$rs", "$rring"])
+        return braced(leading(members, ["-INF", "INF", "ACT_NONE", "0.0f", "0.0f"]))
 
-    def side(self, net: Net, bias: View | None, image: int = 0) -> str:
-        """C++ for the struct Side; ``image`` floats lead from one image's residual to the next (``n`` counts them)."""
-
-        def pointer(view: View | None, step: int = 0) -> str:
-            if view is None:
-                return "nullptr"
-            return net.ptr(view) + (f" + n * {step}" if step else "")
-
-        return f"{{{pointer(bias)}, {pointer(self.residual, image)}, {pointer(self.slope)}}}"
+    def side(self, net: Net, bias: View | None, images: int = 1) -> str:
+        """C++ for the struct Side, for image ``n`` where there are several."""
+        residual = "nullptr" if self.residual is None else at_image(net, self.residual, images)
+        members = ["nullptr" if bias is None else net.ptr(bias), residual]
+        members.append("nullptr" if self.slope is None else net.ptr(self.slope))
+        return f"Side{braced(leading(members, ['nullptr'] * 3))}"
 
 
 def of(node: Node, net: Net, axis: int) -> Epilogue:
@@ -236,6 +234,13 @@ def _residual_view(other: Value, renamed: list[Node], product: Value, net: Net, 
         if view is not None and view.shape == product.type.static_shape and view.block == axis and view.images():
             return view
     return None
+
+
+def leading(members: list[str], defaults: list[str]) -> list[str]:
+    """The members without those at the end that are as the defaults."""
+    while members and members[-1] == defaults[len(members) - 1]:
+        members = members[:-1]
+    return members
 
 
 def number(value: float) -> str:

@@ -104,7 +104,7 @@ def multiply(
         lead = a.shape[:-1]
         if a.is_dense and a.shape[:-2] == batch:
             m, axes = math.prod(lead), []
-    axes = _joined(axes)
+    axes = reorder.joined(axes)
     numbers = [m, n, k, a.strides[-2], a.strides[-1], b.strides[-2], b.strides[-1], len(axes)]
     table = ", ".join(braced(axis[i] for axis in axes) for i in range(3))
     head = f"static const Product s{{{', '.join(map(str, numbers))}, {table}}};"
@@ -136,15 +136,3 @@ def _batch_strides(view: View, batch: tuple[int, ...]) -> list[int]:
     sizes, strides = view.shape[:-2], view.strides[:-2]
     missing = len(batch) - len(sizes)
     return [0] * missing + [0 if size == 1 else stride for size, stride in zip(sizes, strides, strict=True)]
-
-
-def _joined(axes: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    joined: list[tuple[int, int, int]] = []
-    for size, a, b in axes:
-        if size == 1:
-            continue
-        if joined and joined[-1][1] == size * a and joined[-1][2] == size * b:
-            joined[-1] = (joined[-1][0] * size, a, b)
-        else:
-            joined.append((size, a, b))
-    return joined

@@ -73,20 +73,8 @@ def conv(node: Node, net: Net) -> None:
 
 def general_conv(node: Node, net: Net) -> None:
     """Conv of planar values, f32 or f64, with any number of axes."""
-    if is_empty(node, net):
-        return
-    op = node.op
-    assert isinstance(op, o.Conv)
-    x = _first(net, node.inputs[0], last=op.channels_last)
-    w, bias = net.planar(node.inputs[1]), node.operand("b")
-    y = _made(node, net, last=op.channels_last)
-    views = [x, w] if bias is None else [x, w, net.planar(bias)]
-    head = window(node, (x.shape[0], *w.shape[2:]), (x.shape[1], w.shape[0], op.groups), (x.shape[2:], y.shape[2:]))
-    b = "nullptr" if bias is None else net.ptr(views[2])
-    call = f"convolve<{', '.join([C_TYPES[y.dtype]] * 4)}>(r, s, {net.ptr(x)}, {net.ptr(w)}, {b}, {net.ptr(y)});"
-    net.step(f"{head}\n{call}", views, [y], needs=["windows"])
-    finished(net, y, None, 1, op.activation)
-    _give(node, net, y, last=op.channels_last)
+    kind = C_TYPES[node.result.type.dtype]
+    _by_taps(node, net, f"convolve<{', '.join([kind] * 4)}>")
 
 
 @cpp.emits(o.ConvInteger, where=(few_spatial_axes,))
@@ -116,19 +104,23 @@ def conv_transpose(node: Node, net: Net) -> None:
 
 def general_conv_transpose(node: Node, net: Net) -> None:
     """ConvTranspose of planar values, f32 or f64."""
+    _by_taps(node, net, f"convolve_transposed<{C_TYPES[node.result.type.dtype]}>")
+
+
+def _by_taps(node: Node, net: Net, kernel: str) -> None:
+    """The window slides over what is larger with a stride: x of a Conv, the result of a ConvTranspose."""
     if is_empty(node, net):
         return
     op = node.op
-    assert isinstance(op, o.ConvTranspose)
+    assert isinstance(op, o.Conv | o.ConvTranspose)
     x = _first(net, node.inputs[0], last=op.channels_last)
     w, bias = net.planar(node.inputs[1]), node.operand("b")
     y = _made(node, net, last=op.channels_last)
     views = [x, w] if bias is None else [x, w, net.planar(bias)]
-    head = window(node, (x.shape[0], *w.shape[2:]), (x.shape[1], y.shape[1], op.groups), (y.shape[2:], x.shape[2:]))
+    spaces = (x.shape[2:], y.shape[2:]) if isinstance(op, o.Conv) else (y.shape[2:], x.shape[2:])
+    head = window(node, (x.shape[0], *w.shape[2:]), (x.shape[1], y.shape[1], op.groups), spaces)
     b = "nullptr" if bias is None else net.ptr(views[2])
-    kind = C_TYPES[y.dtype]
-    call = f"convolve_transposed<{kind}>(r, s, {net.ptr(x)}, {net.ptr(w)}, {b}, {net.ptr(y)});"
-    net.step(f"{head}\n{call}", views, [y], needs=["windows"])
+    net.step(f"{head}\n{kernel}(r, s, {net.ptr(x)}, {net.ptr(w)}, {b}, {net.ptr(y)});", views, [y], needs=["windows"])
     finished(net, y, None, 1, op.activation)
     _give(node, net, y, last=op.channels_last)
 

@@ -11,6 +11,7 @@ from ..choose import pointwise_algorithm
 from ..net import Net
 from ..step import Rows
 from . import epilogue
+from .common import at_image, each_image
 from .conditions import constant, f32
 from .conv import bias_of, pointwise_shape, strassen
 
@@ -35,16 +36,9 @@ def linear(node: Node, net: Net) -> None:
         weights, block, scratch = net.packed(node.inputs[1], packing.pack_pointwise), 0, 0
         block = packing.gemm_block(inputs, outputs, pixels)
         name, fragment = "pointwise", "gemm"
-    many = images > 1
-    residual_step = after.residual.strides[0] if many and after.residual is not None else 0
-    side = f"Side{after.side(net, bias, residual_step)}"
-    x_at = net.ptr(x) + (f" + n * {step}" if many else "")
-    y_at = net.ptr(y) + (f" + n * {y.strides[0]}" if many else "")
-    loop = f"for (int64_t n = 0; n < {images}; n++) " if many else ""
-    text = (
-        f"{pointwise_shape(inputs, outputs, pixels, block, after)}\n"
-        f"{loop}{name}(r, s, {x_at}, {net.ptr(weights)}, {side}, {y_at}, 0, 1);"
-    )
+    pointers = f"{at_image(net, x, images, step)}, {net.ptr(weights)}, {after.side(net, bias, images)}"
+    call = each_image(images, f"{name}(r, s, {pointers}, {at_image(net, y, images)}, 0, 1);")
+    text = f"{pointwise_shape(inputs, outputs, pixels, block, after)}\n{call}"
     reads = [x, weights, *after.reads, *([bias] if bias is not None else [])]
     net.step(
         text,

@@ -15,6 +15,7 @@ from ..net import Net
 from ..step import Rows
 from ..view import View
 from . import epilogue
+from .common import at_image, each_image
 from .conditions import f32
 from .conv import CHANNELS, images
 from .epilogue import number
@@ -133,13 +134,3 @@ def batch_norm(node: Node, net: Net) -> None:
     text = f"static const Post post{after.post()};\n{call}"
     rows = Rows(1, y, x)
     net.step(text, [x, scale, shift, *after.reads], [y], needs=["affine"], covers=after.covers, stream=rows)
-
-
-def each_image(count: int, call: str) -> str:
-    """The call for every image; ``n`` counts them."""
-    return call if count == 1 else f"for (int64_t n = 0; n < {count}; n++) {call}"
-
-
-def at_image(net: Net, view: View, count: int) -> str:
-    """The pointer to image ``n`` of ``count``."""
-    return net.ptr(view) + (f" + n * {view.strides[0]}" if count > 1 else "")

@@ -120,7 +120,7 @@ def _state(net: Net, result: Value, initial: Value | None) -> View:
     """Memory for the last state, holding the first one."""
     y = net.result(result)
     if initial is not None:
-        reorder.copy(net, net.planar(initial), y)
+        reorder.copy(net, net.view(initial), y)
     else:
         net.step(f"memset({net.ptr(y)}, 0, {result.type.nbytes});", [], [y], what="first state")
     return y

@@ -7,6 +7,7 @@ from mconv.ir import ops as o
 
 from ..backend import cpp
 from ..net import C_TYPES, Net
+from ..reorder import joined
 from ..view import BLOCK, View
 from . import sized
 from .common import around, braced, ctype, floats, is_empty, not_empty, truth, wide
@@ -18,9 +19,6 @@ FOLDS: dict[type[Op], str] = {
     o.ReduceSumSquare: "SquaresOf",
 }  # fmt: skip
 """Names of the kernels' functions."""
-
-Axis = tuple[int, int, int]
-"""Size, stride of the operand, stride of the result (0 where it is reduced)."""
 
 
 @cpp.emits(*FOLDS, where=(wide,))
@@ -66,19 +64,6 @@ def _operand(node: Node, net: Net, axes: tuple[int, ...]) -> View:
         if view.block is not None and view.block not in axes and view.dtype is DType.F32:
             return view
     return next((v for v in views if v.block is None), None) or net.planar(node.inputs[0])
-
-
-def joined(axes: list[Axis]) -> list[Axis]:
-    """Axes of one element left out, neighbours as one where both sides continue."""
-    result: list[Axis] = []
-    for size, a, b in axes:
-        if size == 1:
-            continue
-        if result and result[-1][1] == size * a and result[-1][2] == size * b:
-            result[-1] = (result[-1][0] * size, a, b)
-        else:
-            result.append((size, a, b))
-    return result
 
 
 @cpp.emits(o.ArgMax, o.ArgMin, where=(wide, not_empty))

@@ -13,8 +13,10 @@
 namespace {
 
 struct Attention {
-  int heads, share, tq, tk, d, dv;
-  size_t qh, kh, vh, yh, qs, ks, vs, ys;
+  int heads, share;
+  int tq, tk, d, dv;
+  size_t qh, kh, vh, yh;
+  size_t qs, ks, vs, ys;
   float scale;
   int causal;
   size_t mh;

@@ -44,9 +44,9 @@ struct Post {
 };
 
 struct Side {
-  const float* bias;
-  const float* residual;
-  const float* slope;
+  const float* bias = nullptr;
+  const float* residual = nullptr;
+  const float* slope = nullptr;
 };
 
 template <class F>

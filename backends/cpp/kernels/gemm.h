@@ -36,6 +36,7 @@ MC_NOINLINE void gemm_block(const Pointwise& s, const float* x, const float* sca
   for (int q = q0; q < q1; q++) {
     const int k = q * 2, nb = imin(2, blocks - k);
     const float* wq = w + (size_t)q * s.c * 32;
+    t.half = k + nb == blocks && s.k % 16 > 0 && s.k % 16 <= 8;
     if (scale) {
       float* o = scratch;
       for (int c = 0; c < s.c; c++) {

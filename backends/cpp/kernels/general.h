@@ -6,7 +6,8 @@
 namespace {
 
 struct Heads {
-  int64_t n, heads, served, rows, length, width, out;
+  int64_t n, heads, served;
+  int64_t rows, length, width, out;
   int64_t mask_n, mask_head, mask_row, mask_column, mask_length;  // strides of the mask; how many columns it has
   float scale, cap;
   bool causal;

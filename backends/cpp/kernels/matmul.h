@@ -41,7 +41,8 @@ MC_NOINLINE void product(const float* x, size_t xs, int k, const float* w, int n
 
 struct MatMul {
   int m, n, k, batch;
-  size_t xb, zb, yb, xr, zr, yr;
+  size_t xb, zb, yb;
+  size_t xr, zr, yr;
   int zt;
   Post post;
 };

@@ -8,7 +8,8 @@
 namespace {
 
 struct Product {
-  int64_t m, n, k, a_row, a_column, b_row, b_column;
+  int64_t m, n, k;
+  int64_t a_row, a_column, b_row, b_column;
   int batches;
   int64_t count[6], a_batch[6], b_batch[6];
 };

@@ -41,7 +41,8 @@ void resample(Run& r, const Axis& s, const T* x, T* y, const int32_t* at, const 
 // `planes` images, each pixel `inner` floats: 16 of a blocked value, 1 of a planar one. Needs width * inner floats of
 // scratch, in which a row stands that the rows of x have been mixed into.
 struct Plane {
-  int64_t planes, height, width, rows, columns, inner, plane_stride, result_stride;
+  int64_t planes, height, width, rows, columns;
+  int64_t inner, plane_stride, result_stride;
   int row_taps, column_taps;
 };
 

@@ -18,6 +18,7 @@ struct Tile {
   ptrdiff_t jump;  // with SPLIT: floats from the first half's end to the second half's first pixel
   int accumulate;  // the sum is added to y, without the bias
   float lo, hi;
+  int half = 0;  // the panel's last block has at most 8 channels; its other lanes may stay as they are
 };
 
 const ptrdiff_t NO_TAPS[1] = {0};
@@ -92,9 +93,73 @@ MC_INLINE TileFn tile_of(int mr) {
 #undef MC_TILE
 }
 
+// With 16 lanes a last block of at most 8 channels is half a vector, of which such machines can compute two at once.
+// Only where the macro tells that the model has such products.
+#if defined(MCONV_HALF_BLOCKS) && MC_VL == 16
+typedef float vh __attribute__((vector_size(32)));
+constexpr int HALF_PIXELS = 7;  // smaller tiles gain nothing
+
+template <int MR, int NB>
+MC_NOINLINE void half_tile(const Tile& t, const float* __restrict x, const float* __restrict w, size_t ws,
+                           const float* __restrict bias, const float* res, float* y) {
+  constexpr int L = NB - 1;  // whole blocks, and the half one's number
+  vf acc[MR][L + 1];
+  vh last[MR];
+  MC_UNROLL for (int m = 0; m < MR; m++) {
+    if (L) acc[m][0] = t.accumulate ? vf{} : load(bias);
+    last[m] = t.accumulate ? vh{} : *(const vh*)(bias + L * 16);
+  }
+  const int blocks = t.full + (t.tail > 0), taps = t.taps;
+  for (int cb = 0; cb < blocks; cb++) {
+    const int n = cb < t.full ? 16 : t.tail;
+    for (int i = 0; i < taps; i++) {
+      const float* p = x + t.off[i];
+      for (int c = 0; c < n; c++) {
+        const vf wv = load(w);
+        const vh wh = *(const vh*)(w + L * 16);
+        MC_UNROLL for (int v = 0; v < NB; v++) __builtin_prefetch(w + PREFETCH_STEPS * 16 * TILE_BLOCKS + v * 16, 0, 2);
+        MC_UNROLL for (int m = 0; m < MR; m++) {
+          const vf xv = splat(p[m * 16]);
+          if (L) acc[m][0] += xv * wv;
+          last[m] += __builtin_shufflevector(xv, xv, 0, 1, 2, 3, 4, 5, 6, 7) * wh;
+        }
+        p++, w += ws;
+      }
+    }
+    x += t.xs;
+  }
+  MC_UNROLL for (int m = 0; m < MR; m++) {
+    float* o = y + m * 16;
+    const float* q = res + m * 16;
+    if (L) {
+      if (t.accumulate) acc[m][0] += load(o);
+      if (res) acc[m][0] += load(q);
+      store(o, clamp(acc[m][0], t.lo, t.hi));
+    }
+    vh v = last[m];
+    if (t.accumulate) v += *(const vh*)(o + L * t.ys);
+    if (res) v += *(const vh*)(q + L * t.rs);
+    const vh lo = t.lo - vh{}, hi = t.hi - vh{};
+    v = lo > v ? lo : v;
+    *(vh*)(o + L * t.ys) = hi < v ? hi : v;
+  }
+}
+template <int NB>
+MC_INLINE TileFn half_tile_of(int mr) {
+  static constexpr TileFn all[] = {half_tile<7, NB>,  half_tile<8, NB>,  half_tile<9, NB>,  half_tile<10, NB>,
+                                   half_tile<11, NB>, half_tile<12, NB>, half_tile<13, NB>, half_tile<14, NB>};
+  return all[mr - HALF_PIXELS];
+}
+#endif
+
 template <int PS, bool SPLIT>
 MC_INLINE void panel_part(const Tile& t, int mr, int nb, const float* x, const float* w, const float* bias,
                           const float* res, float* y) {
+#if defined(MCONV_HALF_BLOCKS) && MC_VL == 16
+  if constexpr (PS == 16 && !SPLIT)
+    if (t.half && mr >= HALF_PIXELS)
+      return (nb == 2 ? half_tile_of<2>(mr) : half_tile_of<1>(mr))(t, x, w, nb * 16, bias, res, y);
+#endif
   if constexpr (TILE_BLOCKS == 2) {
     if (SPLIT || nb == 2) return tile_of<PS, SPLIT, 2>(mr)(t, x, w, 32, bias, res, y);
   }
@@ -118,7 +183,7 @@ MC_INLINE void panel_tile(const Tile& t, int mr, int nb, const float* x, const f
     const bool end = i + 1 == parts.parts;
     const int begin = parts.begin(i);
     const Tile part{t.off, t.taps, parts.size(i), end ? t.tail : 0, t.xs, t.ys, t.rs, t.jump, t.accumulate || i > 0,
-                    end ? t.lo : -INF, end ? t.hi : INF};
+                    end ? t.lo : -INF, end ? t.hi : INF, t.half};
     panel_part<PS, SPLIT>(part, mr, nb, x + begin * t.xs, w + (size_t)begin * 16 * t.taps * nb * 16, bias,
                           end ? res : nullptr, y);
   }

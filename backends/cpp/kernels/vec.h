@@ -111,20 +111,36 @@ MC_INLINE vf exp_parts(vf x, vi* n) {
   p = p * r + 0.499999934f;
   return p * (r * r) + r + 1.f;
 }
-// e^x where x is held within [-87, 88]: for sums and quotients, where that is not seen. Relative error 1e-7 + 5e-8 |x|.
-MC_INLINE vf vexp(vf x) {
+// 2^(x * scale); scale times log2(e) rounded is what makes it e^x or e^-x
+MC_INLINE vf exp2_of(vf x, float scale) {
+#if MC_VL == 16
+  const vf t = x * scale;
+  vf k;
+  asm("vrndscaleps $0, %1, %0" : "=v"(k) : "v"(t));
+  const vf f = x * scale - k;
+#else
   const vf magic = splat(12582912.f);
-  x = clamp(x, -87.f, 88.f);
-  const vf t = x * 1.44269504f + magic;
-  const vf f = x * 1.44269504f - (t - magic);
+  const vf t = x * scale + magic;
+  const vf f = x * scale - (t - magic);
+#endif
   vf p = splat(1.3264678e-3f);
   p = p * f + 9.6715147e-3f;
   p = p * f + 5.55073388e-2f;
   p = p * f + 0.240222421f;
   p = p * f + 0.693146978f;
   p = p * f + 1.f;
+#if MC_VL == 16
+  vf r;
+  asm("vscalefps %2, %1, %0" : "=v"(r) : "v"(p), "v"(k));
+  return r;
+#else
   return (vf)((vi)p + ((vi)t << 23));
+#endif
 }
+// x within what exp2_of can do: with 16 lanes it has no lower limit
+MC_INLINE vf exp_range(vf x) { return MC_VL == 16 ? vmin(splat(88.f), x) : clamp(x, -87.f, 88.f); }
+// e^x where x is held within [-87, 88]: for sums and quotients, where that is not seen. Relative error 1e-7 + 5e-8 |x|.
+MC_INLINE vf vexp(vf x) { return exp2_of(exp_range(x), 1.44269504f); }
 // 1 / x, x a normal number: the machine's estimate and a Newton step where that is faster than a division
 MC_INLINE vf reciprocal(vf x) {
 #if MC_VL == 16
@@ -210,7 +226,10 @@ MC_INLINE vf verf(vf x) {
   p = p * q + 1.12837917f;
   return select(a < splat(1.f), x * p, sign_of(x, 1.f - erfc_positive(a)));
 }
-MC_INLINE vf sigmoid(vf x) { return reciprocal(vexp(-x) + 1.f); }
+MC_INLINE vf sigmoid(vf x) {
+  const vf held = MC_VL == 16 ? vmax(splat(-88.f), x) : clamp(x, -88.f, 87.f);
+  return reciprocal(exp2_of(held, -1.44269504f) + 1.f);
+}
 MC_INLINE vf silu(vf x) { return x * sigmoid(x); }
 MC_INLINE vf hard_sigmoid(vf x, float slope, float offset) { return clamp(x * slope + offset, 0.f, 1.f); }
 MC_INLINE vf hard_swish(vf x) { return x * hard_sigmoid(x, 1.f / 6, 0.5f); }

@@ -18,7 +18,10 @@ constexpr int MAX_WINDOW_ROWS = 64;  // of depthwise convolution and pooling
 struct Conv2d {
   int c, k;
   int h, w, oh, ow;
-  int kh, kw, sy, sx, dy, dx, py, px;
+  int kh, kw;
+  int sy, sx;
+  int dy, dx;
+  int py, px;
   size_t xs, ys;
   int xring, yring;
   int band, chunk;

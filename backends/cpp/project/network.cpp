@@ -1,6 +1,6 @@
 // The network of @NAME@, a function a step, in the order in which they run. Written by mconv.
 // Numbers in arena<T>(r, ...), weight<T>(r, ...) are bytes; the kernels, and what their arguments mean, are in the header.
-#include "@NAME@_internal.h"
+@ENDS@#include "@NAME@_internal.h"
 @MACROS@#include "@NAME@_kernels.h"
 
 namespace {

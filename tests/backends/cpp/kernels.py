@@ -86,7 +86,9 @@ def _compiled(isa: str) -> tuple[Path, str]:
     folder = Path(tempfile.mkdtemp(prefix="mconv-kernels-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "kernels.h").write_text(
-        "".join(f"#define MCONV_ACT_{name} 1\n" for name in ACTIVATIONS) + joined(FRAGMENTS)
+        "#define MCONV_HALF_BLOCKS 1\n"
+        + "".join(f"#define MCONV_ACT_{name} 1\n" for name in ACTIVATIONS)
+        + joined(FRAGMENTS)
     )
     program = isa == "neon"
     out = folder / ("driver" if program else "driver.so")
