@@ -14,7 +14,7 @@ CPP_NETWORKS := mobilenet_v2 mobilenet_v3_large efficientnet_b0 mnasnet1_0 squee
 	vgg16 shufflenet_v2_x1_0 densenet121 regnet_y_400mf convnext_tiny vit_b_16
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench bench-cpp bench-keras zoo clean
+.PHONY: help demo test lint docs bench bench-cpp cpp-builds bench-keras zoo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -80,6 +80,10 @@ bench-cpp: $(VENV)/.bench-cpp ## the generated C++ against onnxruntime, OpenVINO
 	for options in "" "--threads 2" "--isa avx2"; do \
 	$(BIN)/python benchmarks/cpp_networks.py $(CPP_NETWORKS:%=build/zoo/%.torchscript.onnx) $$options --gate || status=1; \
 	done; exit $$status
+
+cpp-builds: $(VENV)/.bench ## every network as C++: g++ and clang++, self-test, error on each instruction set
+	$(BIN)/python benchmarks/zoo.py --out build/zoo
+	$(BIN)/python benchmarks/cpp_builds.py examples/digits/digits.onnx build/zoo/*.torchscript.onnx
 
 $(VENV)/.bench-keras: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check tf2onnx

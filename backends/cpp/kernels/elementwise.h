@@ -43,7 +43,7 @@ template <class T> struct Strided {
   int64_t stride;
   T at(int64_t i) const { return p[i * stride]; }
   vf vec(int64_t i) const {
-    vf v;
+    vf v{};
     MC_UNROLL for (int k = 0; k < VL; k++) v[k] = p[(i + k) * stride];
     return v;
   }
@@ -138,17 +138,17 @@ MC_INLINE void each_vector(Run& r, const Loop<N>& s, float* y, const F& f, const
 }
 
 MC_INLINE vf vfloor(vf v) {
-  vf r;
+  vf r{};
   MC_UNROLL for (int i = 0; i < VL; i++) r[i] = __builtin_floorf(v[i]);
   return r;
 }
 MC_INLINE vf vceil(vf v) {
-  vf r;
+  vf r{};
   MC_UNROLL for (int i = 0; i < VL; i++) r[i] = __builtin_ceilf(v[i]);
   return r;
 }
 MC_INLINE vf vround(vf v) {
-  vf r;
+  vf r{};
   MC_UNROLL for (int i = 0; i < VL; i++) r[i] = __builtin_rintf(v[i]);
   return r;
 }

@@ -11,7 +11,7 @@
 namespace {
 
 MC_INLINE vi lanes_below(int n) {
-  vi m;
+  vi m{};
   MC_UNROLL for (int i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
   return m;
 }

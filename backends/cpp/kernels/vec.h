@@ -80,7 +80,7 @@ MC_INLINE vf sign_of(vf sign, vf magnitude) {
   return (vf)(((vi)magnitude & ~top) | ((vi)sign & top));
 }
 MC_INLINE vf vsqrt(vf v) {
-  vf r;
+  vf r{};
   MC_UNROLL for (int i = 0; i < VL; i++) r[i] = __builtin_sqrtf(v[i]);
   return r;
 }
@@ -155,7 +155,7 @@ MC_INLINE vf reciprocal(vf x) {
 }
 // e^x over all floats
 MC_INLINE vf vexp_full(vf x) {
-  vi n;
+  vi n{};
   vf p = exp_parts(clamp(x, -104.f, 89.f), &n);
   vi half = n >> 1;
   return p * pow2(half) * pow2(n - half);

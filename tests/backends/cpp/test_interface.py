@@ -5,10 +5,15 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from mconv.backends.cpp.runtime import Library
+from mconv.ir.errors import CheckError
 
 from . import folders
 from .folders import DIGITS
+from .models import numbers
 
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
@@ -27,18 +32,44 @@ def test_callers_right_and_wrong(digits: Path, tmp_path: Path) -> None:
     folders.driven(digits, "digits", tmp_path / "plain")
 
 
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model in which most kernels are, made."""
+    folders.need("g++", "make")
+    folder = tmp_path_factory.mktemp("everything") / "everything"
+    folders.written(folders.everything(), folder)
+    folders.make(folder, "OPT=-O1", "libeverything.a", "libeverything.so")
+    return folder
+
+
 @pytest.mark.parametrize("name", ["digits", "everything"])
-def test_a_run_allocates_nothing(name: str, digits: Path, tmp_path: Path) -> None:
+def test_a_run_allocates_nothing(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    folder = request.getfixturevalue(name)
     probe = tmp_path / "probe.cpp"
     probe.write_text(
         '#include <cstdlib>\nextern "C" void* __libc_malloc(size_t);\nint main() { return !__libc_malloc(1); }'
     )
     if subprocess.run(["g++", str(probe), "-o", str(tmp_path / "p")], capture_output=True, check=False).returncode:
         pytest.skip("the C library is not glibc")
-    if name == "everything":
-        folders.written(folders.everything(), tmp_path / name)
-        folders.make(tmp_path / name, f"lib{name}.a")
-    folders.driven(digits if name == "digits" else tmp_path / name, name, tmp_path / "counted", "-DCOUNT_ALLOCATIONS")
+    folders.driven(folder, name, tmp_path / "counted", "-DCOUNT_ALLOCATIONS")
+
+
+@pytest.mark.parametrize("isa", ["base", "avx2", "avx512"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_everything_is_what_onnxruntime_computes(everything: Path, isa: str, threads: int) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    try:
+        network = Library(everything / "libeverything.so", "everything", isa=isa, threads=threads)
+    except CheckError:
+        pytest.skip("the processor has no such instructions")
+    model = folders.everything()
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    feeds = {v.name: numbers(*v.shape, seed=5) for v in session.get_inputs()}
+    (wanted,) = session.run(None, feeds)
+    with network:
+        for _ in range(2):
+            (found,) = network.run(list(feeds.values()))
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
 def test_the_header_is_c99_and_the_wrapper_moves(digits: Path, tmp_path: Path) -> None:
@@ -77,7 +108,7 @@ def test_only_names_with_the_prefix_go_out(compiler: str, tmp_path: Path) -> Non
 def test_weights_from_the_caller(tmp_path: Path) -> None:
     folders.need("g++", "make")
     folders.written(DIGITS, tmp_path / "out")
-    folders.make(tmp_path / "out", "EXTERNAL_WEIGHTS=1")
+    folders.make(tmp_path / "out", "EXTERNAL_WEIGHTS=1", "CODE=base")
     done = subprocess.run(["./selftest"], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
     assert (done.returncode, "FAILED" in done.stdout) == (0, False)
     done = subprocess.run(["out/selftest"], cwd=tmp_path, capture_output=True, text=True, check=False)
