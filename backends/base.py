@@ -113,7 +113,7 @@ class Backend:
     batchless: ClassVar[bool] = False
     """True where the format has no batch axis: a symbolic batch is then set to one."""
     loops_over_batch: ClassVar[bool] = False
-    """True where a symbolic batch is a loop over samples, which ``loop_over`` allows or refuses."""
+    """True where a run takes one sample of a symbolic batch; ``loop_over`` tells what that means for a model."""
     max_rank: ClassVar[int] = 64
     """The largest rank of a tensor inside a net, a leading axis of size one not counted."""
     averages_round_away: ClassVar[bool] = False
@@ -191,7 +191,7 @@ class Backend:
         raise NotImplementedError(self.name)
 
     def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
-        """Notes on running a simplified graph sample by sample; UnsupportedError where it mixes the samples."""
+        """Notes on running a simplified graph sample by sample, its ``batch`` set to one."""
         raise NotImplementedError(self.name)
 
     def run(

@@ -53,10 +53,7 @@ def is_channels_last(source: Any) -> bool:
 
 
 def bind_batch(graph: Graph, options: Options, backend: Backend) -> tuple[Graph, list[str]]:
-    """The graph with a symbolic batch (axis 0 of inputs) set to one, where a target has no batch axis or loops over it.
-
-    Raises UnsupportedError (MC359) where the target would loop, and the model does more with the batch.
-    """
+    """The graph with a symbolic batch (axis 0 of inputs) set to one, for targets without one or that loop over it."""
     if not backend.batchless and not backend.loops_over_batch:
         return graph, []
     symbols = {v.type.shape[0] for v in graph.inputs if v.type.rank > 1}

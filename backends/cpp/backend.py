@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from mconv.ir import Graph, Node, Op, Symbol, Value
-from mconv.ir.errors import Problem, UnsupportedError
-from mconv.ir.interpreter import run as interpret
+from mconv.ir.errors import Problem, UnsupportedError, UsageError
 from mconv.ir.types import Array
 
 from ..base import (
     PLAIN,
     Artifact,
     Backend,
-    Chunk,
     Condition,
     Emitter,
     Refused,
@@ -27,13 +21,11 @@ from ..base import (
     refusal_problem,
     words,
 )
-from . import memory, project, report, sealing, source, stream
-from .blob import Blob
-from .fragments import joined
+from . import project
+from .build import build
 from .net import Net
 from .samples import mixing
 from .sized import capacity, is_flat
-from .view import View
 
 MAX_RANK = 8
 """Axes that the kernels' loops and the interface's descriptions have room for."""
@@ -99,19 +91,21 @@ class CppBackend(Backend):
         if fp16:
             what = "the cpp target computes in the model's own element types"
             raise UnsupportedError(Problem("MC358", what, hint="leaving --fp16 out"))
+        if writing.protect != "strong" and (writing.key is not None or writing.build_seed is not None):
+            what = "a key or a build's seed is for weights that are encrypted"
+            raise UsageError(Problem("MC126", what, hint="--protect strong"))
         _check_static(graph)
         self.check(graph)
         net = self.lower(graph, exact=writing.exact)
         return build(net, project.identifier(name), writing)
 
     def loop_over(self, graph: Graph, batch: Sequence[Symbol]) -> list[str]:
-        """A symbolic batch is a loop, where samples are independent; MC359 where they are not."""
-        reasons = [f"there are several: {', '.join(map(str, batch))}"] if len(batch) > 1 else []
-        why = reasons[0] if reasons else mixing(graph, batch[0])
-        if why is not None:
-            what = f"the batch {batch[0]} cannot be run sample by sample: {why}"
-            raise UnsupportedError(Problem("MC359", what, hint=f"a size for it, as --dim {batch[0]}=1"))
-        return [f"the batch {batch[0]} is a loop over samples: NAME_run takes one, NAME_run_batch any number"]
+        """What one sample a run means for the model: that a batch is a loop over them, or that it might be more."""
+        names = ", ".join(map(str, batch))
+        why = "there are several batches" if len(batch) > 1 else mixing(graph, batch[0])
+        if why is None:
+            return [f"the batch {names} is a loop over samples: NAME_run takes one, NAME_run_batch any number"]
+        return [f"the batch {names} is set to 1, since the model may not treat samples each by itself: {why}"]
 
     def lower(self, graph: Graph, *, exact: bool = False) -> Net:
         """The steps of a graph, without places. Raises UnsupportedError."""
@@ -148,149 +142,16 @@ class CppBackend(Backend):
         return None
 
 
-class Build:
-    """What is written for a net: the plan of its memory, its blob, and the text of each file."""
-
-    def __init__(self, net: Net, name: str, writing: Writing = PLAIN) -> None:
-        self.net, self.name, self.guard = net, name, name.upper()
-        self.debug_names = writing.debug_names
-        self.level = writing.protect or "basic"
-        self._goldens = self._add_goldens()
-        self.unshared = sum(b.nbytes for b in net.buffers if b.place == "arena")
-        self.whole_bound = memory.largest_live(memory.lifetimes(net.steps), len(net.steps))
-        self.groups = stream.groups(net.steps)
-        self.plan = memory.plan(net.steps, self.groups)
-        self.code_key = self._add_code_key() if self.level == "strong" else None
-        self.blob = Blob(net.weights, writing)
-        self.prepared = _laid_out(net)
-
-    def files(self) -> dict[str, Callable[[], Iterable[Chunk]]]:
-        """Content by file name."""
-        name, words = self.name, self._words()
-        texts = {
-            f"{name}.h": project.filled("model.h", words),
-            f"{name}.cpp": source.network(
-                self.net, self.plan, self.groups, name, self.guard, debug_names=self.debug_names
-            ),
-            f"{name}_api.cpp": project.filled("api.cpp", words),
-            f"{name}_internal.h": project.filled("internal.h", words),
-            f"{name}_kernels.h": self._kernels(),
-            f"{name}_weights.S": project.filled("weights.S", words),
-            f"{name}_selftest.cpp": project.filled("selftest.cpp", words),
-            f"{name}_example.cpp": project.filled("example.cpp", words),
-            "Makefile": project.filled("Makefile", words),
-            "CMakeLists.txt": project.filled("CMakeLists.txt", words),
-            "map.json": project.map_json(self.net, name, source.steps_in_words(self.net.steps), self.blob),
-            "report.json": json.dumps(report.facts(self), indent=1),
-            "memory.svg": report.svg(self.net, self.plan),
-        }
-        files: dict[str, Callable[[], Iterable[Chunk]]] = {
-            file: (lambda text=text: (text.encode(),))  # type: ignore[misc]
-            for file, text in texts.items()
-        }
-        files[f"{name}_weights.bin"] = self.blob.chunks
-        return files
-
-    @property
-    def is_readable(self) -> bool:
-        """Symbols stay in the libraries."""
-        return self.debug_names or self.level == "none"
-
-    def _kernels(self) -> str:
-        guard = f"{self.guard}_KERNELS_H"
-        text = joined([*self.net.fragments, "run", "parallel"])
-        head = "// The kernels that this model uses, for any instruction set. Each part says first what it holds."
-        return f"{head}\n#ifndef {guard}\n#define {guard}\n\n{text}\n#endif\n"
-
-    def _words(self) -> dict[str, object]:
-        graph = self.net.graph
-        scratch = max((s.scratch for s in self.net.steps), default=0)
-        goldens = "".join(
-            project.golden_initializer(views, count) for views, count in self._goldens[1]
-        )  # fmt: skip
-        sealed = sealing.words(self.blob, self.name, self.code_key)
-        sealed["SEAL_LINE"] = str(sealed["SEAL_LINE"]).replace("@NAME@", self.name)
-        return {
-            "NAME": self.name,
-            "GUARD": self.guard,
-            "SIGNATURE": project.signature(graph, debug_names=self.debug_names),
-            "POOL": joined(["pool"]),
-            "ARENA": max(self.plan.nbytes, 64),
-            "SCRATCH": scratch,
-            "PREPARED": self.prepared,
-            "WEIGHTS": self.blob.nbytes,
-            "INPUTS": len(graph.inputs),
-            "OUTPUTS": len(graph.outputs),
-            "INPUT_TYPES": "".join(project.tensor_initializer(v.type) for v in graph.inputs),
-            "OUTPUT_TYPES": "".join(project.tensor_initializer(v.type, capacity(v)) for v in graph.outputs),
-            "GOLDENS": goldens,
-            "GOLDEN_RANGE": self._goldens[0],
-            "TOLERANCE": project.TOLERANCE,
-            **sealed,
-            "STRIP_LINE": "" if self.is_readable else "\t$(STRIP) --strip-unneeded $@\n",
-            "SHARED_FLAGS": "" if self.is_readable else " -s",
-        }
-
-    def _add_code_key(self) -> View:
-        """The key of the code's tag, in the weights; it follows from what is in them."""
-        digest = hashlib.blake2b(digest_size=32, person=b"code key")
-        for array in self.net.weights.values():
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-        return self.net.constant(np.frombuffer(digest.digest(), np.uint8))
-
-    def _add_goldens(self) -> tuple[int, list[tuple[list[Any], int]]]:
-        """The samples of the outputs, in the weights; and the range of the integers fed."""
-        graph = self.net.graph
-        for integers in (2, 1):
-            try:
-                with np.errstate(all="ignore"):
-                    outputs = interpret(graph, project.golden_feeds(graph, integers))
-                break
-            except (IndexError, ValueError, ZeroDivisionError):  # integers may be indices, sizes or steps
-                if integers == 1:
-                    self.net.notes.append("the self-test compares nothing: the model does not run on made-up numbers")
-                    return 1, [([self.net.constant(np.zeros(1))] * 3, 0) for _ in graph.outputs]
-        found = []
-        for name in graph.output_names:
-            arrays = project.golden_samples(outputs[name])
-            found.append(([self.net.constant(a) for a in arrays], len(arrays[0])))
-        return integers, found
-
-
-def build(net: Net, name: str, writing: Writing = PLAIN) -> Artifact:
-    """The artifact of a lowered net."""
-    made = Build(net, name, writing)
-    if made.blob.seal is not None and made.blob.seal.embedded:
-        net.notes.append("the key of the weights is in the program: obfuscation, no secret; --key FILE keeps it apart")
-    graph = net.graph
-    facts = report.facts(made)
-    return Artifact(
-        files=made.files(),
-        inputs=tuple(v.name for v in graph.inputs),
-        outputs=graph.output_names,
-        notes=tuple(net.notes),
-        facts=facts,
-        summary=report.summary(facts),
-        settings={} if made.blob.seal is None else {"key": made.blob.seal.key.hex()},
-    )
-
-
-def _laid_out(net: Net) -> int:
-    """Give the prepared weights their places; the bytes they take."""
-    size = 0
-    for item in net.prepared:
-        item.buffer.offset = size
-        size += item.buffer.nbytes
-    return size
-
-
 def _check_static(graph: Graph) -> None:
     ends: list[Value] = [*graph.inputs, *(v for v in graph.outputs if capacity(v) is None)]
+    hint = "sizes with --dim NAME=SIZE or --input-shape NAME:SIZES"
+    if all(v.type.is_static for v in graph.inputs):
+        hint = "a model in which the shapes, scales or counts that it is fed are constants"
     problems = [
         Problem(
             "MC357",
             f"%{v.name} is {v.type}, and the code is written for sizes known beforehand",
-            hint="sizes with --dim NAME=SIZE or --input-shape NAME:SIZES",
+            hint=hint,
         )
         for v in dict.fromkeys(ends)
         if not v.type.is_static

@@ -14,8 +14,6 @@ from ..base import Chunk, Writing
 from . import protect
 from .view import Buffer
 
-LEVELS = ("none", "basic", "strong")
-
 
 class Seal(Record):
     """How the weights are sealed: the build, and the key, which travels in the program where the person gave none."""

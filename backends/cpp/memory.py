@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from mconv.ir.record import Record
 
 from .step import Step
-from .stream import Group
+from .stream import Group, place_of_rings
 from .view import ALIGNMENT, Buffer
 
 ROUNDS = 300
@@ -43,6 +43,10 @@ class Plan(Record):
     offsets: tuple[int, ...]
     scratch: dict[int, int]
     """Offset of each step's scratch, by the step's number."""
+    step_scratch: int
+    """The most scratch of a step."""
+    per_worker: int
+    """What a worker beyond the first needs: scratch, and behind it rings of its own."""
 
 
 def plan(steps: Sequence[Step], groups: Sequence[Group] = ()) -> Plan:
@@ -54,7 +58,11 @@ def plan(steps: Sequence[Step], groups: Sequence[Group] = ()) -> Plan:
     for interval, offset in zip(intervals, offsets, strict=True):
         if interval.buffer is not None:
             interval.buffer.offset = offset
+    scratch = _rounded(max((s.scratch for s in steps), default=0))
+    rings = max((place_of_rings(steps, group)[1] for group in groups if group.shares), default=0)
     return Plan(
+        step_scratch=scratch,
+        per_worker=scratch + rings,
         nbytes=max((o + s for o, s in zip(offsets, sizes, strict=True)), default=0),
         bound=bound,
         unshared=sum(i.nbytes for i in intervals if i.buffer is not None),

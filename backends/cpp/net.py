@@ -18,8 +18,7 @@ from mconv.ir.types import Array
 from . import channels, reorder
 from .placement import Placements
 from .sized import capacity
-from .step import Prepared, Step
-from .stream import Rows
+from .step import Prepared, Rows, Step
 from .view import ALIGNMENT, BLOCK, Buffer, View, blocked_elements, blocked_strides, has_batch, row_major
 
 C_TYPES = {
@@ -40,7 +39,7 @@ class Net:
         self.graph, self.exact = graph, exact
         self.steps: list[Step] = []
         self.fragments: dict[str, None] = {}
-        self.macros: dict[str, None] = {}
+        self.macros: dict[str, None] = {"MCONV_SUM_TERMS 256": None} if exact else {}
         self.prepared: list[Prepared] = []
         self.weights: dict[Buffer, Array] = {}
         self.notes: list[str] = []
@@ -60,7 +59,6 @@ class Net:
         self._made: dict[tuple[object, ...], Buffer] = {}
         self._packed: dict[tuple[object, ...], View] = {}
         self._placements = Placements(graph)
-        self._pending: dict[Value, int] = {}
         self._node: Node | None = None
         self.input_buffers = [self._buffer("input", v, index) for index, v in enumerate(graph.inputs)]
         self.output_buffers = [

@@ -9,7 +9,6 @@ from .view import View
 if TYPE_CHECKING:
     from .net import Net
 
-MAX_AXES = 8
 Axis = tuple[int, int, int]
 """Size, stride on one side, stride on the other."""
 

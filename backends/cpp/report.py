@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .memory import Interval, Plan
 from .net import Net
 from .source import described
-
-if TYPE_CHECKING:
-    from .backend import Build
+from .stream import Group
 
 WIDTH, HEIGHT = 1000, 500
 
 
-def facts(build: Build) -> dict[str, Any]:
-    """The numbers of report.json; bytes and FLOPs."""
-    net, plan = build.net, build.plan
+def facts(
+    net: Net, plan: Plan, groups: Sequence[Group], *, whole_bound: int, unshared: int, weights: int, prepared: int
+) -> dict[str, Any]:
+    """The numbers of report.json; bytes and FLOPs.
+
+    ``whole_bound`` is the lower bound with nothing streamed, ``unshared`` the sum of all buffers then; ``weights`` is
+    the size of their file, ``prepared`` that of what is made of them at create.
+    """
     return {
         "arena": {
             "bytes": plan.nbytes,
             "lower_bound": plan.bound,
-            "lower_bound_without_streaming": build.whole_bound,
-            "without_reuse": build.unshared,
-            "extra_per_thread": max((s.scratch for s in net.steps), default=0),
+            "lower_bound_without_streaming": whole_bound,
+            "without_reuse": unshared,
+            "extra_per_thread": plan.per_worker,
         },
-        "weights": {"bytes": build.blob.nbytes, "prepared_at_create": build.prepared},
+        "weights": {"bytes": weights, "prepared_at_create": prepared},
         "flops": sum(s.flops for s in net.steps),
-        "streamed": [{"steps": [g.first, g.last - 1], "calls": len(g.calls)} for g in build.groups],
+        "streamed": [{"steps": [g.first, g.last - 1], "calls": len(g.calls)} for g in groups],
         "steps": [
             {"step": f"step{number}", "flops": step.flops, "scratch": step.scratch}
             for number, step in enumerate(net.steps)

@@ -68,20 +68,32 @@ def run(
         for name, path in files.items():
             os.symlink(os.path.realpath(path) if not path.startswith("/proc/") else path, Path(folder) / name)
         name = next(n for n in files if n.endswith(SUFFIX)).removesuffix(SUFFIX)
-        library = compile_folder(Path(folder), name)
+        library = compile_folder(Path(folder), name, code=best_code())
         with Library(library, name, threads=threads, key=bytes.fromhex(key) or None) as model:
             return dict(zip(wanted, model.run(list(feeds.values())), strict=True))
 
 
-def compile_folder(folder: Path, name: str, *, goal: str = "") -> Path:
-    """``make`` in the folder; the shared library."""
+def best_code() -> str:
+    """The widest instruction set of this processor that there is code for, as the Makefile's CODE."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = set(next((line for line in file if line.startswith("flags")), "").split())
+    except OSError:
+        flags = set()
+    if {"avx512f", "avx512dq", "avx512vl", "avx512bw"} <= flags:
+        return "avx512"
+    return "avx2" if {"avx2", "fma"} <= flags else "base"
+
+
+def compile_folder(folder: Path, name: str, *, goal: str = "", code: str = "") -> Path:
+    """``make`` in the folder, for all instruction sets or those of ``code``; the shared library."""
     found = compiler()
     if found is None or shutil.which("make") is None:
         what = "running C++ source needs make and a C++ compiler"
         raise MissingExtraError(Problem("MC131", what, hint="apt-get install g++ make, or --no-verify"))
     target = goal or f"lib{name}.so"
     jobs = str(os.cpu_count() or 1)
-    command = ["make", "-s", "-j", jobs, "-C", str(folder), f"CXX={found}", target]
+    command = ["make", "-s", "-j", jobs, "-C", str(folder), f"CXX={found}", *([f"CODE={code}"] if code else []), target]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[:12])

@@ -95,6 +95,7 @@ SEAL_CALL = """  for (int i = 1; i < argc; i++) {
     if (std::strcmp(argv[i], "--seal")) continue;
     %(name)s_options options = {};
     options.size = sizeof options;
+    give_weights(options);
 @SET_KEY@    %(name)s_model* model = nullptr;
     int error = %(name)s_create(&model, &options);
     for (i++; i < argc && !error; i++) error = seal(model, argv[i]);
@@ -107,10 +108,11 @@ SEAL_LINE = """
 # The tag of the code goes into what is linked (for another machine: make RUN=qemu-aarch64, or on that machine).
 # With a key of your own: make KEY=file
 all: sealed
-sealed: lib@NAME@.so selftest example
-	$(RUN) ./selftest %(key)s--seal lib@NAME@.so selftest example
+sealed: lib@NAME@.so selftest
+	$(RUN) ./selftest %(key)s--seal lib@NAME@.so selftest
 	touch $@
 """
+SEAL_EXAMPLE = "\t$(RUN) ./selftest %(key)s--seal $@\n"
 
 
 def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
@@ -126,13 +128,14 @@ def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
         "ASK_KEY",
         "SET_KEY",
     )
-    empty = (*empty, "SEAL_DECLARATION", "SEAL_CALL", "SEAL_LINE")
+    empty = (*empty, "SEAL_DECLARATION", "SEAL_CALL", "SEAL_LINE", "SEALER", "SEAL_EXAMPLE")
     plain: dict[str, object] = {**dict.fromkeys(empty, ""), "OPENED": blob.opened}
     seal, guard = blob.seal, name.upper()
     if seal is None or code_key is None:
         return plain
     aead = joined(["aead", "code_check"])
     mark = hashlib.blake2b(seal.build.seed, digest_size=16, person=b"code mark").digest()
+    key = "" if seal.embedded else "$(KEY) "
     embedded = f"namespace {{\n{protect.embedded_key_source(seal.key, seal.build)}}}  // namespace\n"
     return {
         **plain,
@@ -147,7 +150,9 @@ def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
         "SEAL_CALL": (SEAL_CALL % {"name": name, "guard": guard}).replace(
             "@SET_KEY@", "" if seal.embedded else "    options.key = give_key;\n"
         ),
-        "SEAL_LINE": SEAL_LINE % {"key": "" if seal.embedded else "$(KEY) "},
+        "SEAL_LINE": SEAL_LINE % {"key": key},
+        "SEALER": " selftest",
+        "SEAL_EXAMPLE": SEAL_EXAMPLE % {"key": key},
         "ASK_KEY": "" if seal.embedded else ASK_KEY,
         "SET_KEY": "" if seal.embedded else "      options.key = give_key;\n",
     }

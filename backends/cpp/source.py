@@ -9,19 +9,21 @@ from .fragments import ordered
 from .memory import Plan
 from .net import TOKEN, Net
 from .step import Step
-from .stream import Group
+from .stream import Call, Group, place_of_rings
 from .view import Buffer
 
 
 def network(net: Net, plan: Plan, groups: Sequence[Group], name: str, guard: str, *, debug_names: bool = False) -> str:
     """All of NAME.cpp."""
-    known = {struct: groups for f in ordered(net.fragments) for struct, groups in readable.structs(f).items()}
+    known = {name: members for f in ordered(net.fragments) for name, members in readable.structs(f).items()}
     write = Writer({b.serial: b for b in net.buffers}, known, makers(net.steps) if debug_names else None)
     functions, calls = [], []
     member = {number: group for group in groups for number in range(group.first, group.last)}
     for number, step in enumerate(net.steps):
         group = member.get(number)
-        functions.append(write.function(number, step, plan.scratch.get(number), group))
+        rings = {} if group is None or not group.shares else place_of_rings(net.steps, group)[0]
+        own = {buffer.serial: plan.step_scratch + place for buffer, place in rings.items()}
+        functions.append(write.function(number, step, plan.scratch.get(number), group, own))
         if group is None:
             note = f"  // {one_line(operators(step))}" if debug_names else ""
             calls.append(f"  step{number}(r);{note}")
@@ -50,25 +52,40 @@ def _ends(net: Net) -> str:
 
 
 def _streamed(index: int, group: Group) -> str:
-    """The function that computes a group of steps row by row, by a table."""
-    entries = [f"{{{c.step}, {c.begin}, {c.end}}}" for c in group.calls]
-    rows = [", ".join(entries[i : i + 8]) for i in range(0, len(entries), 8)]
-    table = ",\n".join(f"    {row}" for row in rows)
+    """The function that computes a group of steps row by row, by tables: of all rows, and of the shares of workers."""
     cases = "\n".join(
-        f"      case {n}: step{group.first + n}(r, call.begin, call.end); break;"
-        for n in range(group.last - group.first)
+        f"    case {n}: step{group.first + n}(r, call.begin, call.end); break;" for n in range(group.last - group.first)
     )
+    shared = [
+        f"""  if (r.threads >= {len(parts)}) {{
+    static const StreamCall calls[] = {{
+{_table([call for part in parts for call in part])}}};
+    static const short ends[] = {{0, {", ".join(str(sum(map(len, parts[: n + 1]))) for n in range(len(parts)))}}};
+    return in_shares(r, {len(parts)}, [](Run& mine, int share) {{
+      for (int i = ends[share]; i < ends[share + 1]; i++) stream{index}_call(mine, calls[i]);
+    }});
+  }}
+"""
+        for parts in reversed(group.shares)
+    ]
     return f"""// Steps {group.first} to {group.last - 1} row by row: rings of a few rows hold what lies between them.
-MC_NOINLINE void stream{index}(Run& r) {{
-  static const struct {{ short step, begin, end; }} calls[] = {{
-{table}}};
-  for (const auto& call : calls) {{
-    switch (call.step) {{
+MC_NOINLINE void stream{index}_call(Run& r, const StreamCall& call) {{
+  switch (call.step) {{
 {cases}
-    }}
   }}
 }}
+
+MC_NOINLINE void stream{index}(Run& r) {{
+{"".join(shared)}  static const StreamCall calls[] = {{
+{_table(group.calls)}}};
+  for (const StreamCall& call : calls) stream{index}_call(r, call);
+}}
 """
+
+
+def _table(calls: Sequence[Call]) -> str:
+    entries = [f"{{{c.step}, {c.begin}, {c.end}}}" for c in calls]
+    return ",\n".join(f"    {', '.join(entries[i : i + 8])}" for i in range(0, len(entries), 8))
 
 
 def operators(step: Step) -> str:
@@ -115,8 +132,8 @@ class Writer:
     ) -> None:
         self.places, self.known, self.reads = places, known, reads
 
-    def function(self, number: int, step: Step, scratch: int | None, group: Group | None) -> str:
-        """The function of a step."""
+    def function(self, number: int, step: Step, scratch: int | None, group: Group | None, own: dict[int, int]) -> str:
+        """The function of a step; ``own`` are the places of rings in the memory of a worker that has its own."""
         lines = []
         if self.reads is not None:
             told, reads = f"// {one_line(described(step))}", self.reads[number]
@@ -130,18 +147,27 @@ class Writer:
         if step.stream is not None:
             begin, end = ("0", str(step.stream.rows)) if group is None else ("y0", "y1")
             text = step.stream.filled(text, {} if group is None else group.rings, begin, end)
-        lines += [f"  {line}" for line in self.lines(text)]
+        lines += [f"  {line}" for line in self.lines(text, own)]
         lines.append("}\n")
         return "\n".join(lines)
 
-    def lines(self, text: str) -> list[str]:
+    def lines(self, text: str, own: dict[int, int] | None = None) -> list[str]:
         """Statements with pointers for tokens, labelled and cut."""
-        resolved = TOKEN.sub(lambda found: pointer(self.places[int(found[1])], int(found[2]), found[3]), text)
+        rings = own or {}
+        resolved = TOKEN.sub(
+            lambda found: pointer(self.places[int(found[1])], int(found[2]), found[3], rings.get(int(found[1]))), text
+        )
         return [piece for line in resolved.splitlines() for piece in readable.cut(readable.labelled(line, self.known))]
 
 
-def pointer(buffer: Buffer, offset: int, ctype: str) -> str:
-    """C++ for a pointer ``offset`` bytes into a buffer that has its place; for "place" the number of floats to it."""
+def pointer(buffer: Buffer, offset: int, ctype: str, own: int | None = None) -> str:
+    """C++ for a pointer ``offset`` bytes into a buffer that has its place; for "place" the number of floats to it.
+
+    ``own`` is where the buffer lies in the memory of a worker that has rings of its own.
+    """
+    if own is not None:
+        assert buffer.offset is not None
+        return f"ring<{ctype}>(r, {buffer.offset + offset}, {own + offset})"
     if ctype == "place":
         assert buffer.offset is not None
         return str((buffer.offset + offset) // 4)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mconv.ir.record import Record
 
-from .step import Step
-from .view import ALIGNMENT, BLOCK, Buffer, View
+from .step import Rows, Source, Step, block_stride
+from .view import ALIGNMENT, Buffer, View
 
 WORTHWHILE = 0.95
 """A group is streamed when it leaves at most so much of the largest live memory."""
@@ -20,50 +20,12 @@ MAX_BEFORE = 12
 """Steps before the one with the most live memory at which a group may begin."""
 PATIENCE = 8
 """Longer groups that are tried although they were no better."""
-
-
-class Source(Record):
-    """An image that a step reads: row y of the result needs rows y * stride - pad to y * stride - pad + span - 1."""
-
-    view: View
-    rows: int
-    stride: int = 1
-    pad: int = 0
-    span: int = 1
-
-    def needed(self, begin: int, end: int) -> tuple[int, int]:
-        """The rows [low, high) that result rows [begin, end) read, as far as they are there."""
-        low = max(begin * self.stride - self.pad, 0)
-        return min(low, self.rows), max(min((end - 1) * self.stride - self.pad + self.span, self.rows), 0)
-
-
-class Rows(Record):
-    """How a step computes rows of its result from those of ``x``. Without ``sources`` it can compute all of them only.
-
-    ``residual`` is read at the result's own rows. In the step's text stand $y0 and $y1 for the rows to compute; for x,
-    the result and the residual $xs, $ys, $rs for the elements from block to block, and $xring, $yring, $rring for the
-    rows that the buffer keeps (0: all).
-    """
-
-    rows: int
-    result: View
-    x: View
-    sources: tuple[Source, ...] = ()
-    residual: View | None = None
-
-    def reads(self) -> tuple[Source, ...]:
-        """Everything that is read row by row."""
-        if self.residual is None:
-            return self.sources
-        return (*self.sources, Source(self.residual, self.rows))
-
-    def filled(self, text: str, rings: Mapping[Buffer, int], begin: str, end: str) -> str:
-        """The step's text for these rings and rows."""
-        for letter, view in (("x", self.x), ("y", self.result), ("r", self.residual)):
-            ring = 0 if view is None else rings.get(view.buffer, 0)
-            stride = 0 if view is None else block_stride(view, ring) if ring else _stride(view)
-            text = text.replace(f"${letter}ring", str(ring)).replace(f"${letter}s", str(stride))
-        return text.replace("$y0", begin).replace("$y1", end)
+STRIPS = (4, 2)
+"""Rows of the last result that are made at once, where that takes no more memory than one."""
+SHARES = (2, 4)
+"""Parts of the last result's rows that workers can make each for itself."""
+TWICE = 0.15
+"""The most that two shares may compute more than one, relative to all."""
 
 
 class Call(Record):
@@ -74,13 +36,22 @@ class Call(Record):
     end: int
 
 
+Calls = tuple[Call, ...]
+
+
 class Group(Record):
-    """Steps [first, last) that are streamed: the rows that each ring keeps, and the calls in order."""
+    """Steps [first, last) that are streamed: the rows that each ring keeps, and the calls in order.
+
+    ``shares`` are the calls for each of so many workers that compute a part of the last result's rows without the
+    others, each with rings of its own: rows at the borders are computed twice, but no worker waits, or reads what
+    another has written.
+    """
 
     first: int
     last: int
     rings: dict[Buffer, int]
-    calls: tuple[Call, ...]
+    calls: Calls
+    shares: tuple[tuple[Calls, ...], ...] = ()
 
 
 def groups(steps: Sequence[Step]) -> list[Group]:
@@ -94,10 +65,68 @@ def groups(steps: Sequence[Step]) -> list[Group]:
         peak = max(range(len(steps)), key=live.__getitem__, default=0)
         group = _best(steps, found, live, peak) if steps else None
         if group is None:
-            return sorted(found, key=lambda g: g.first)
+            break
         found.append(group)
-        for buffer, nbytes in _sizes(steps, group).items():
-            buffer.nbytes = nbytes
+        _make_rings(steps, group)
+    for number, group in enumerate(found):
+        found[number] = _shared(steps, _thicker(steps, found, group))
+        _make_rings(steps, found[number])
+    return sorted(found, key=lambda g: g.first)
+
+
+def place_of_rings(steps: Sequence[Step], group: Group) -> tuple[dict[Buffer, int], int]:
+    """Where the rings of a worker lie that has its own, from their begin; and how much they take."""
+    places, size = {}, 0
+    for buffer, nbytes in _sizes(steps, group).items():
+        places[buffer] = size
+        size += nbytes
+    return places, size
+
+
+def _make_rings(steps: Sequence[Step], group: Group) -> None:
+    for buffer, nbytes in _sizes(steps, group).items():
+        buffer.nbytes = nbytes
+
+
+def _thicker(steps: Sequence[Step], found: Sequence[Group], group: Group) -> Group:
+    """The group with more rows a call, if the largest live memory stays."""
+    most = max(_live(steps, found))
+    for strip in STRIPS:
+        rings = _rings(steps, group.first, group.last, strip)
+        assert rings is not None
+        thick = Group(group.first, group.last, *rings)
+        if max(_live(steps, found, _sizes(steps, thick))) <= most:
+            return thick
+    return group
+
+
+def _shared(steps: Sequence[Step], group: Group) -> Group:
+    """The group with shares, if all that its steps make for others is the last result, and little is made twice."""
+    members = steps[group.first : group.last]
+    if len(group.rings) < len(members) - 1:
+        return group
+    strip = max(call.end - call.begin for call in group.calls if call.step == len(members) - 1)
+    makers = {step.writes[0]: number for number, step in enumerate(members)}
+    rows = _rows(members[-1]).rows
+    shares: list[tuple[Calls, ...]] = []
+    for parts in SHARES:
+        if rows < 2 * parts:
+            break
+        made = [
+            _simulated(members, makers, set(group.rings), strip, (rows * i // parts, rows * (i + 1) // parts))
+            for i in range(parts)
+        ]
+        if any(ring[b] > size for ring, _ in made for b, size in group.rings.items()):
+            break
+        calls = tuple(each for _, each in made)
+        if not shares and sum(_work(members, each) for each in calls) > (1 + TWICE) * _work(members, group.calls):
+            break
+        shares.append(calls)
+    return Group(group.first, group.last, group.rings, group.calls, tuple(shares))
+
+
+def _work(members: Sequence[Step], calls: Calls) -> float:
+    return sum((c.end - c.begin) / _rows(members[c.step]).rows * members[c.step].flops for c in calls)
 
 
 def _rows(step: Step) -> Rows:
@@ -166,7 +195,7 @@ def _live(steps: Sequence[Step], found: Sequence[Group], sizes: Mapping[Buffer, 
     return [result[n] for n in place]
 
 
-def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, int], tuple[Call, ...]] | None:
+def _rings(steps: Sequence[Step], begin: int, end: int, strip: int = 1) -> tuple[dict[Buffer, int], Calls] | None:
     """Rows that each ring of a group needs, and the calls; None where the group cannot be streamed."""
     members = steps[begin:end]
     outside = {b for n, step in enumerate(steps) if not begin <= n < end for b in (*step.reads, *step.writes)}
@@ -182,14 +211,15 @@ def _rings(steps: Sequence[Step], begin: int, end: int) -> tuple[dict[Buffer, in
     ringed = {b for b in makers if b not in outside and b.place == "arena" and _is_whole(members[makers[b]], b)}
     if not ringed:
         return None
-    return _simulated(members, makers, ringed)
+    return _simulated(members, makers, ringed, strip, (0, _rows(members[-1]).rows))
 
 
 def _simulated(
-    members: Sequence[Step], makers: dict[Buffer, int], ringed: set[Buffer]
-) -> tuple[dict[Buffer, int], tuple[Call, ...]]:
+    members: Sequence[Step], makers: dict[Buffer, int], ringed: set[Buffer], strip: int, part: tuple[int, int]
+) -> tuple[dict[Buffer, int], Calls]:
+    """The rings and calls that make these rows of the last result, ``strip`` at once."""
     rows = [_rows(step).rows for step in members]
-    done = [0] * len(members)
+    done = _begins(members, makers, part[0])
     readers: dict[Buffer, list[tuple[int, Source]]] = {b: [] for b in makers}
     for number, step in enumerate(members):
         for source in _rows(step).reads():
@@ -197,29 +227,57 @@ def _simulated(
                 readers[source.view.buffer].append((number, source))
     rings = dict.fromkeys(ringed, 1)
     calls: list[Call] = []
-    for row in range(1, rows[-1] + 1):
+
+    def call(number: int, end: int) -> None:
+        calls.append(Call(number, done[number], end))
+        done[number] = end
+        buffer = members[number].writes[0]
+        if buffer in ringed:
+            low = min(
+                (s.needed(done[n], done[n] + 1)[0] for n, s in readers[buffer] if done[n] < rows[n]),
+                default=done[number],
+            )
+            rings[buffer] = max(rings[buffer], done[number] - low)
+
+    def row_by_row(number: int, end: int) -> None:
+        """What a share begins with: as few rows of each as the next row of its reader needs."""
+        for row in range(done[number] + 1, end + 1):
+            for source in _rows(members[number]).reads():
+                maker = makers.get(source.view.buffer)
+                if maker is not None:
+                    row_by_row(maker, source.needed(row - 1, row)[1])
+            call(number, row)
+
+    begin, last = part
+    if begin > 0:
+        row_by_row(len(members) - 1, begin + 1)
+        begin += 1
+    for row in [*range(begin + strip, last, strip), last]:
         goal = list(done)
         goal[-1] = row
-        if row == rows[-1]:
+        if part == (0, rows[-1]) and row == last:
             goal = list(rows)  # also what no later step of the group reads
         for number in reversed(range(len(members))):
             for source in _rows(members[number]).reads():
                 maker = makers.get(source.view.buffer)
                 if maker is not None and goal[number] > done[number]:
                     goal[maker] = max(goal[maker], source.needed(done[number], goal[number])[1])
-        for number, step in enumerate(members):
-            if goal[number] <= done[number]:
-                continue
-            calls.append(Call(number, done[number], goal[number]))
-            done[number] = goal[number]
-            buffer = step.writes[0]
-            if buffer in ringed:
-                low = min(
-                    (s.needed(done[n], done[n] + 1)[0] for n, s in readers[buffer] if done[n] < rows[n]),
-                    default=done[number],
-                )
-                rings[buffer] = max(rings[buffer], done[number] - low)
+        for number in range(len(members)):
+            if goal[number] > done[number]:
+                call(number, goal[number])
     return rings, tuple(calls)
+
+
+def _begins(members: Sequence[Step], makers: dict[Buffer, int], row: int) -> list[int]:
+    """The first rows that row ``row`` of the last result needs."""
+    begins = [0 if row == 0 else _rows(step).rows for step in members]
+    begins[-1] = row
+    for number in reversed(range(len(members))):
+        for source in _rows(members[number]).reads():
+            maker = makers.get(source.view.buffer)
+            if maker is not None:
+                begins[maker] = min(begins[maker], source.needed(begins[number], begins[number] + 1)[0])
+    return begins
 
 
 def _is_whole(step: Step, buffer: Buffer) -> bool:
@@ -234,12 +292,3 @@ def _result_in(members: Iterable[Step], buffer: Buffer) -> View:
 
 def _ring_bytes(view: View, rows: int) -> int:
     return -(-view.blocks * block_stride(view, rows) * view.dtype.size // ALIGNMENT) * ALIGNMENT
-
-
-def _stride(view: View) -> int:
-    return 0 if view.block is None else view.block_stride
-
-
-def block_stride(view: View, rows: int) -> int:
-    """Elements between the blocks of an image of which ``rows`` rows are kept."""
-    return rows * view.shape[3] * BLOCK

@@ -102,16 +102,6 @@ class View(Record):
             return None
         return self.shape[0], self.strides[0], pixels[0][0] if pixels else 1
 
-    def runs(self, rank: int) -> tuple[tuple[int, int], ...] | None:
-        """The axes that are not blocked, joined where they can be into at most ``rank`` of (size, stride), outer first.
-
-        None where more are left. A size of one is filled in at the outside.
-        """
-        joined = join(self.others())
-        if len(joined) > rank:
-            return None
-        return ((1, 0),) * (rank - len(joined)) + joined
-
 
 def join(axes: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Neighbouring axes as one, where walking the inner one through leads to the next of the outer one."""

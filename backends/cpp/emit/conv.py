@@ -12,7 +12,7 @@ from .. import channels, packing
 from ..backend import cpp
 from ..choose import convolution_algorithm, pointwise_algorithm
 from ..net import Net
-from ..stream import Rows, Source
+from ..step import Rows, Source
 from ..view import BLOCK, Buffer, View
 from . import epilogue, scale
 from .common import at_image, braced, each_image

@@ -12,7 +12,7 @@ from mconv.ir import ops as o
 from .. import reorder
 from ..backend import cpp
 from ..net import C_TYPES, Net
-from ..view import View, row_major
+from ..view import View
 from .activate import finished
 from .common import braced, floats, is_empty, wide
 
@@ -136,8 +136,3 @@ def _batch_strides(view: View, batch: tuple[int, ...]) -> list[int]:
     sizes, strides = view.shape[:-2], view.strides[:-2]
     missing = len(batch) - len(sizes)
     return [0] * missing + [0 if size == 1 else stride for size, stride in zip(sizes, strides, strict=True)]
-
-
-def dense_matrix(view: View, rows: int, columns: int) -> View:
-    """A dense view as a matrix."""
-    return view.replace(shape=(rows, columns), strides=row_major((rows, columns)))

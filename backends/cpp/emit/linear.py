@@ -9,7 +9,7 @@ from .. import packing
 from ..backend import cpp
 from ..choose import pointwise_algorithm
 from ..net import Net
-from ..stream import Rows
+from ..step import Rows
 from . import epilogue
 from .common import at_image, each_image
 from .conditions import constant, f32

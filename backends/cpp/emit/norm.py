@@ -12,7 +12,7 @@ from mconv.ir.ops import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LogSoftm
 from .. import packing
 from ..backend import cpp
 from ..net import Net
-from ..stream import Rows
+from ..step import Rows
 from ..view import View
 from . import epilogue
 from .common import at_image, each_image

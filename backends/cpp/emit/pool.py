@@ -7,7 +7,7 @@ from mconv.ir.ops import AveragePool, MaxPool, ReduceMean
 
 from ..backend import cpp
 from ..net import Net
-from ..stream import Rows, Source
+from ..step import Rows, Source
 from .common import at_image, each_image
 from .conv import CHANNELS, images, window_shape
 

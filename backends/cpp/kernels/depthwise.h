@@ -43,7 +43,8 @@ struct DepthwiseChoice {
 template <int KW, int S>
 MC_INLINE DepthwiseChoice depthwise_choice(int ow) {
   // 16 registers hold the results, a row of the filter, a column and a spare
-  constexpr int most = DEPTHWISE_PIXELS < 14 ? imin(DEPTHWISE_PIXELS, 14 - KW) : DEPTHWISE_PIXELS;
+  constexpr int pixels = S == 1 ? DEPTHWISE_PIXELS : DEPTHWISE_APART;
+  constexpr int most = DEPTHWISE_PIXELS < 14 ? imin(pixels, 14 - KW) : pixels;
 #define MC_DW(n) {n, 0, n <= most ? depthwise_tile<KW, S, n <= most ? n : 1> : nullptr}
   static constexpr DepthwiseChoice all[] = {MC_DW(14), MC_DW(10), MC_DW(8), MC_DW(7),
                                             MC_DW(5),  MC_DW(4),  MC_DW(2), MC_DW(1)};
@@ -61,10 +62,9 @@ template <int KW, int S>
 MC_NOINLINE void depthwise(Run& r, const Conv2d& s, const float* x, const float* w, const Side& e, float* y, int y0, int y1) {
   const int blocks = ceil_div(s.c, 16);
   const DepthwiseChoice tile = depthwise_choice<KW, S>(s.ow);
-  const int want = r.threads > 1 ? ceil_div(4 * r.threads, blocks) : 1;
-  const Split bands(y1 - y0, ceil_div(y1 - y0, imin(want, y1 - y0)));
+  const Split bands = row_bands(r, y1 - y0);
   parallel(r, blocks * bands.parts, [&](int item, int) {
-    const int cb = item / bands.parts, band = item % bands.parts;
+    const int band = item / blocks, cb = item % blocks;
     const int first = y0 + bands.begin(band), end = first + bands.size(band);
     const Post& post = s.post;
     const float* bias = e.bias ? e.bias + cb * 16 : ZEROS;

@@ -86,11 +86,10 @@ MC_NOINLINE void conv2d_lanes(Run& r, const Conv2d& s, const float* x, const flo
   constexpr int MOST = imin(DEPTHWISE_PIXELS, DEPTHWISE_PIXELS < 14 ? 7 : 14);
   constexpr int HALF = ceil_div(MOST, 2);
   const int blocks = ceil_div(s.c, 16);
-  const int want = r.threads > 1 ? ceil_div(4 * r.threads, blocks) : 1;
-  const Split bands(y1 - y0, ceil_div(y1 - y0, imin(want, y1 - y0)));
+  const Split bands = row_bands(r, y1 - y0);
   const int pixels = s.ow >= MOST ? MOST : s.ow >= HALF ? HALF : 1;
   parallel(r, blocks * bands.parts, [&](int item, int) {
-    const int cb = item / bands.parts, band = item % bands.parts;
+    const int band = item / blocks, cb = item % blocks;
     const Post& post = s.post;
     for (int oy = y0 + bands.begin(band); oy < y0 + bands.begin(band) + bands.size(band); oy++) {
       const float *rows[MAX_WINDOW_ROWS], *wrows[MAX_WINDOW_ROWS];

@@ -10,14 +10,13 @@ namespace {
 template <bool MAX>
 MC_NOINLINE void pool(Run& r, const Conv2d& s, float divisor, const float* x, float* y, int y0, int y1) {
   const int blocks = ceil_div(s.c, 16);
-  const int want = r.threads > 1 ? ceil_div(4 * r.threads, blocks) : 1;
-  const Split bands(y1 - y0, ceil_div(y1 - y0, imin(want, y1 - y0)));
+  const Split bands = row_bands(r, y1 - y0);
   // results [in0, in1) of a row have every column of their window inside
   const int in0 = imin(s.ow, ceil_div(s.px, s.sx));
   const int room = s.w - 1 - (s.kw - 1) * s.dx + s.px;
   const int in1 = imax(in0, imin(s.ow, room < 0 ? 0 : room / s.sx + 1));
   parallel(r, blocks * bands.parts, [&](int item, int) {
-    const int cb = item / bands.parts, band = item % bands.parts;
+    const int band = item / blocks, cb = item % blocks;
     for (int oy = y0 + bands.begin(band); oy < y0 + bands.begin(band) + bands.size(band); oy++) {
       const float* rows[MAX_WINDOW_ROWS];
       int n = 0;

@@ -21,7 +21,7 @@ struct Tile {
 };
 
 const ptrdiff_t NO_TAPS[1] = {0};
-constexpr int PREFETCH_STEPS = 48;
+constexpr int PREFETCH_STEPS = 48, TILE_AHEAD = 1;
 #ifndef MCONV_SUM_TERMS
 #define MCONV_SUM_TERMS 512
 #endif
@@ -47,6 +47,7 @@ MC_NOINLINE void tile(const Tile& t, const float* __restrict x, const float* __r
         MC_UNROLL for (int v = 0; v < NV; v++) wv[v] = load(w + v * VL);
         MC_UNROLL for (int v = 0; v < NB; v++) __builtin_prefetch(w + PREFETCH_STEPS * 16 * TILE_BLOCKS + v * 16, 0, 2);
         MC_UNROLL for (int m = 0; m < MR; m++) {
+          if (!SPLIT && m > TILE_AHEAD) MC_AFTER(p, acc[m - 1 - TILE_AHEAD]);
           const vf xv = splat((SPLIT && m >= MR / 2 ? q : p)[m * PS]);
           MC_UNROLL for (int v = 0; v < NV; v++) acc[m][v] += xv * wv[v];
         }

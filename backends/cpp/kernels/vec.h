@@ -31,6 +31,12 @@
 #else
 #define MC_KEEP(v) asm("" : "+w"(v))
 #endif
+// What is read through p is read when v[0 .. 4) are there: g++ for Arm reads so early that registers run out.
+#if defined(__aarch64__)
+#define MC_AFTER(p, v) asm("" : "+r"(p) : "w"((v)[0]), "w"((v)[1]), "w"((v)[2]), "w"((v)[3]))
+#else
+#define MC_AFTER(p, v) (void)0
+#endif
 
 namespace {
 
@@ -40,15 +46,16 @@ typedef float vf __attribute__((vector_size(MC_VL * 4)));
 typedef int32_t vi __attribute__((vector_size(MC_VL * 4)));
 typedef float vfu __attribute__((vector_size(MC_VL * 4), aligned(4), may_alias));
 
-// The largest micro-tile of a matrix product, in pixels and 16-channel blocks, and of a depthwise row, in pixels.
+// The largest micro-tile of a matrix product, in pixels and 16-channel blocks, and of a depthwise row, in pixels, next to
+// each other and with a stride.
 #if MC_VL == 16
-constexpr int TILE_PIXELS = 14, TILE_BLOCKS = 2, DEPTHWISE_PIXELS = 14;
+constexpr int TILE_PIXELS = 14, TILE_BLOCKS = 2, DEPTHWISE_PIXELS = 14, DEPTHWISE_APART = 14;
 #elif MC_VL == 8
-constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 10;
+constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 10, DEPTHWISE_APART = 10;
 #elif defined(__aarch64__)
-constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 14;
+constexpr int TILE_PIXELS = 6, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 14, DEPTHWISE_APART = 10;
 #else
-constexpr int TILE_PIXELS = 3, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 7;
+constexpr int TILE_PIXELS = 3, TILE_BLOCKS = 1, DEPTHWISE_PIXELS = 7, DEPTHWISE_APART = 7;
 #endif
 constexpr float INF = __builtin_inff();
 alignas(64) const float ZEROS[32] = {};

@@ -245,13 +245,15 @@ MC_NOINLINE void winograd(Run& r, const Conv2d& s, const float* x, const float* 
     });
     return;
   }
-  for (int i = 0; i < blocks; i++) {
-    // the inputs are shared, in worker 0's scratch; every worker has its own products
-    const Winograd<M> b(s, e, x, u, y, i, parts, y0, y1);
-    float* v = r.scratch(0);
-    parallel(r, inputs, [&](int cb, int) { b.input(cb, v); });
-    parallel(r, panels, [&](int q, int worker) { b.panel(q, v, r.scratch(worker) + A2 * b.vs); });
-  }
+  // Panels are shared out. Every worker transforms the inputs for itself, which costs less than reading another's.
+  const Split groups(panels, ceil_div(panels, 2 * r.threads));
+  for (int i = 0; i < blocks; i++)
+    parallel(r, groups.parts, [&](int item, int worker) {
+      const Winograd<M> b(s, e, x, u, y, i, parts, y0, y1);
+      float *v = r.scratch(worker), *m = v + A2 * b.vs;
+      for (int cb = 0; cb < inputs; cb++) b.input(cb, v);
+      for (int q = groups.begin(item); q < groups.begin(item) + groups.size(item); q++) b.panel(q, v, m);
+    });
 }
 
 }  // namespace

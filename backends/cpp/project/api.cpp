@@ -13,10 +13,8 @@
 #define HIDDEN __attribute__((visibility("hidden")))
 extern "C" {
 extern HIDDEN const @NAME@_code @NAME@_code_base;
-#ifdef @GUARD@_X86
 extern HIDDEN const @NAME@_code @NAME@_code_avx2;
 extern HIDDEN const @NAME@_code @NAME@_code_avx512;
-#endif
 #ifndef @GUARD@_EXTERNAL_WEIGHTS
 extern HIDDEN const unsigned char @NAME@_weights_data[];
 #endif
@@ -35,7 +33,7 @@ struct @NAME@_model {
 namespace {
 
 constexpr size_t ARENA = @ARENA@, SCRATCH = @SCRATCH@, PREPARED = @PREPARED@;
-constexpr size_t WEIGHTS = @WEIGHTS@;  // bytes of the weights' file
+[[maybe_unused]] constexpr size_t WEIGHTS = @WEIGHTS@;  // bytes of the weights' file
 [[maybe_unused]] constexpr size_t OPENED = @OPENED@;  // of the weights in the clear
 constexpr int INPUTS = @INPUTS@, OUTPUTS = @OUTPUTS@, MAX_THREADS = 256;
 constexpr unsigned GOLDEN_RANGE = @GOLDEN_RANGE@;
@@ -63,12 +61,19 @@ void release(unsigned char* p) {
 size_t arena_bytes(int threads) { return rounded(ARENA) + size_t(threads - 1) * rounded(SCRATCH); }
 
 const @NAME@_code* code_for(const char* isa) {
-  const @NAME@_code* codes[3] = {nullptr, nullptr, &@NAME@_code_base};
+  const @NAME@_code* codes[3] = {nullptr, nullptr, nullptr};
+#ifdef @GUARD@_HAS_base
+  codes[2] = &@NAME@_code_base;
+#endif
 #ifdef @GUARD@_X86
   __builtin_cpu_init();
+#endif
+#ifdef @GUARD@_HAS_avx512
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw"))
     codes[0] = &@NAME@_code_avx512;
+#endif
+#ifdef @GUARD@_HAS_avx2
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) codes[1] = &@NAME@_code_avx2;
 #endif
   for (const @NAME@_code* code : codes)
@@ -237,7 +242,7 @@ int @NAME@_run(@NAME@_model* m, const void* const* inputs, void* const* outputs)
 }
 
 int @NAME@_run_batch(@NAME@_model* m, size_t count, const void* const* inputs, void* const* outputs) {
-  if ((INPUTS && !inputs) || (OUTPUTS && !outputs)) return @GUARD@_ERROR_ARGUMENT;
+  if (!m || (INPUTS && !inputs) || (OUTPUTS && !outputs)) return @GUARD@_ERROR_ARGUMENT;
   const void* in[INPUTS + 1] = {};
   void* out[OUTPUTS + 1] = {};
   for (size_t n = 0; n < count; n++) {

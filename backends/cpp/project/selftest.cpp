@@ -3,10 +3,31 @@
 
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <string>
 
 #include "@NAME@.h"
 @TEST_KEY@@SEAL_DECLARATION@
+// Where the weights are not in the library: their file in the folder that the test is run in.
+static void give_weights(@NAME@_options& options) {
+#ifdef @GUARD@_EXTERNAL_WEIGHTS
+  static unsigned char* weights = nullptr;
+  static size_t bytes = 0;
+  std::FILE* file = weights ? nullptr : std::fopen("@NAME@_weights.bin", "rb");
+  if (file && !std::fseek(file, 0, SEEK_END)) {
+    bytes = size_t(std::ftell(file));
+    weights = static_cast<unsigned char*>(::operator new(bytes, std::align_val_t(64)));
+    std::rewind(file);
+    bytes = std::fread(weights, 1, bytes, file);
+  }
+  if (file) std::fclose(file);
+  options.weights = weights;
+  options.weights_bytes = bytes;
+#else
+  (void)options;
+#endif
+}
+
 int main(int argc, char** argv) {
   (void)argc, (void)argv;
 @ASK_KEY@@SEAL_CALL@  int failed = 0, ran = 0;
@@ -16,6 +37,7 @@ int main(int argc, char** argv) {
       options.size = sizeof options;
       options.isa = isa;
       options.threads = threads;
+      give_weights(options);
 @SET_KEY@      @NAME@_model* model = nullptr;
       int error = @NAME@_create(&model, &options);
       if (error == @GUARD@_ERROR_ARGUMENT) continue;  // another processor's

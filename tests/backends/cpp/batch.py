@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from mconv import backends
-from mconv.backends.cpp.backend import Build, cpp
+from mconv.backends.cpp.backend import cpp
+from mconv.backends.cpp.build import Build
 from mconv.backends.cpp.fragments import joined
 from mconv.backends.cpp.sized import capacity
 from mconv.ir import Graph

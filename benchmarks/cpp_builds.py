@@ -1,0 +1,227 @@
+"""Whether the generated C++ builds without a warning and computes what onnxruntime does, with two compilers.
+
+    python benchmarks/cpp_builds.py build/zoo/*.torchscript.onnx --work build/cpp-builds
+
+Each network is converted (`mconv MODEL -t cpp`), built with g++ and with clang++ (`make CXXFLAGS=-Werror`), and its
+self-test run, which goes through all instruction sets of the processor with one and two threads. The libraries are then
+loaded, on each instruction set, and compared with onnxruntime on seeded inputs: the default, and what `--exact` makes.
+An error is the largest difference relative to the largest magnitude of the output. Where it is over the limit, the
+network is evaluated in 64 bits, and ours may be as far off that as onnxruntime is, times NOISE: some networks amplify
+rounding so much that two engines cannot agree.
+
+A line a network (in brackets how far onnxruntime is off 64 bits), and builds.json; the exit status is 1 where anything
+fails or is over a limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import peers
+
+COMPILERS = ("g++", "clang++")
+ISAS = ("base", "avx2", "avx512")
+LIMITS = {"default": 1e-4, "exact": 1e-5}
+"""Of the error."""
+NOISE = 3.0
+MOST_SECONDS, MOST_MB = 10.0, 1000.0
+"""CPU seconds a core of two, and memory, of a compilation with g++."""
+
+
+def convert(model: Path, folder: Path, *options: str) -> str:
+    """`mconv MODEL -t cpp -o FOLDER`; the name of the network. Raises RuntimeError."""
+    shutil.rmtree(folder, ignore_errors=True)
+    mconv = [sys.executable, "-m", "mconv", str(model), "-t", "cpp", "-o", str(folder), "--no-verify", "-q"]
+    run = peers.measure([*mconv, *options], folder.parent)
+    if run.status and (advice := re.search(r"as (--dim) (\S+=1)$", run.output, re.M)):
+        run = peers.measure([*mconv, *options, *advice.groups()], folder.parent)
+    if run.status:
+        raise RuntimeError(f"mconv fails: {_last(run.output)}")
+    return next(folder.glob("*_weights.bin")).name.removesuffix("_weights.bin")
+
+
+def build(folder: Path, compiler: str, *goals: str) -> peers.Run:
+    """`make` from the beginning, warnings as errors. Raises RuntimeError."""
+    peers.measure(["make", "-s", "clean"], folder)
+    run = peers.measure(["make", "-s", f"CXX={compiler}", "CXXFLAGS=-Werror", *goals], folder)
+    if run.status:
+        errors = [line for line in run.output.splitlines() if "error" in line]
+        raise RuntimeError(f"{compiler} fails: {(errors or [_last(run.output)])[0][:200]}")
+    return run
+
+
+def selftest(folder: Path) -> dict[str, bool]:
+    """What each line of the self-test says, by instruction set and threads. Raises RuntimeError."""
+    done = subprocess.run([str(folder / "selftest")], capture_output=True, text=True, timeout=900, check=False)
+    found = {line.partition(":")[0]: line.partition(":")[2].startswith(" ok") for line in done.stdout.splitlines()}
+    if done.returncode or not found or not all(found.values()):
+        bad = [name for name, ok in found.items() if not ok]
+        raise RuntimeError(f"selftest ends with {done.returncode}; {', '.join(bad)} fail")
+    return found
+
+
+def errors(model: Path, library: Path, name: str) -> dict[str, float]:
+    """The error on each instruction set, found in a process of its own. Raises RuntimeError."""
+    command = [sys.executable, __file__, "--compare", str(model), str(library), name]
+    run = peers.measure(command, library.parent)
+    if run.status:
+        raise RuntimeError(f"running it fails: {_last(run.output)}")
+    found: dict[str, float] = json.loads(run.output.strip().splitlines()[-1])
+    return found
+
+
+def compare(model: Path, library: Path, name: str) -> dict[str, float]:
+    """The error to onnxruntime on each instruction set that the processor has; where one is over the least limit, also
+    what "wide" says: "ISA wide" and "onnxruntime wide" are errors to an evaluation in 64 bits.
+    """
+    import onnxruntime
+
+    from mconv.backends.cpp.runtime import Library
+    from mconv.ir.errors import CheckError
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    feeds = {}
+    for each in session.get_inputs():
+        shape = [size if isinstance(size, int) else 1 for size in each.shape]
+        numbers = random.standard_normal(shape)
+        kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int8)": np.int8}
+        dtype = kinds.get(each.type, np.int64)
+        feeds[each.name] = (numbers * 40 if np.dtype(dtype).kind == "i" else numbers).astype(dtype)
+    wanted = session.run(None, feeds)
+    found, results = {}, {"onnxruntime": wanted}
+    for isa in ISAS:
+        try:
+            network = Library(library, name, isa=isa)
+        except CheckError:
+            continue
+        with network:
+            results[isa] = network.run(list(feeds.values()))
+        found[isa] = max(map(_error, wanted, results[isa]))
+    if max(found.values()) > min(LIMITS.values()):
+        exact = in_64_bits(model, list(feeds.values()))
+        found |= {f"{name} wide": max(map(_error, exact, outputs)) for name, outputs in results.items()}
+    return found
+
+
+def in_64_bits(model: Path, feeds: Sequence[Any]) -> list[Any]:
+    """The model's outputs when all 32-bit floats are computed in 64 bits, by the operators' own definitions."""
+    from mconv import frontends
+    from mconv.ir.interpreter import evaluate
+
+    def wide(array: Any) -> Any:
+        return array.astype(np.float64) if array is not None and array.dtype == np.float32 else array
+
+    graph = frontends.load(model)
+    values = dict(zip(graph.inputs, map(wide, feeds), strict=True))
+    for node in graph.nodes:
+        arrays = [None if v is None else wide(v.constant) if v.is_constant else values[v] for v in node.operands]
+        values.update(zip(node.results, map(wide, evaluate(node.op, arrays)), strict=True))
+    return [wide(v.constant) if v.is_constant else values[v] for v in graph.outputs]
+
+
+def too_far(errors: dict[str, float], limit: float) -> list[str]:
+    """The instruction sets whose error is over the limit, and more than NOISE times onnxruntime's to 64 bits."""
+    noise = NOISE * errors.get("onnxruntime wide", 0.0)
+    return [
+        f"{isa}: error {errors[isa]:.1e}"
+        for isa in ISAS
+        if not errors.get(isa, 0.0) <= limit and not errors.get(f"{isa} wide", 1.0) <= noise
+    ]
+
+
+def _error(want: Any, got: Any) -> float:
+    left, right = want.astype(np.float64), got.astype(np.float64)
+    if left.shape != right.shape or not np.isfinite(right).all():
+        return float("inf")
+    return float(np.abs(left - right).max(initial=0) / max(np.abs(left).max(initial=0), 1e-30))
+
+
+def measure(model: Path, work: Path) -> dict[str, Any]:
+    """Everything about one network; ``failures`` says what does not hold."""
+    stem = model.name.removesuffix(".onnx")
+    folder, failures = work / stem, list[str]()
+    found: dict[str, Any] = {"failures": failures}
+    kinds: dict[str, tuple[str, ...]] = {"default": (), "exact": ("--exact",)}
+    for kind, options in kinds.items():
+        try:
+            name = convert(model, folder, *options)
+            for compiler in COMPILERS if kind == "default" else COMPILERS[:1]:
+                if shutil.which(compiler) is None:
+                    failures.append(f"{compiler} is not installed: apt-get install {compiler.replace('++', '')}")
+                    continue
+                run = build(folder, compiler, *(() if kind == "default" else (f"lib{name}.so",)))
+                key = compiler if kind == "default" else kind
+                found[key] = {"cpu_seconds": run.cpu_seconds, "mb": run.peak_bytes / 1e6}
+                if kind == "default":
+                    found[key]["selftest"] = selftest(folder)
+                found[key]["errors"] = errors(model, folder / f"lib{name}.so", name)
+                failures += [f"{key}, {text}" for text in too_far(found[key]["errors"], LIMITS[kind])]
+                if run.cpu_seconds / 2 > MOST_SECONDS or run.peak_bytes > MOST_MB * 1e6:
+                    failures.append(f"{key} takes {run.cpu_seconds:.1f} CPU s, {run.peak_bytes / 1e6:.0f} MB")
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            failures.append(f"{kind}: {error}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def row(name: str, found: dict[str, Any]) -> str:
+    """One line of the table."""
+    cells = [name]
+    for key in (*COMPILERS, "exact"):
+        facts = found.get(key)
+        if facts is None:
+            cells += ["no"] * 4
+            continue
+        cells += [f"{facts['cpu_seconds']:.1f}", f"{facts['mb']:.0f}"]
+        cells.append(f"{len(facts['selftest'])} ok" if "selftest" in facts else "")
+        errors = facts.get("errors", {})
+        worst = max((errors[isa] for isa in ISAS if isa in errors), default=float("nan"))
+        noise = f" ({errors['onnxruntime wide']:.1e})" if "onnxruntime wide" in errors else ""
+        cells.append(f"{worst:.1e}{noise}")
+    return f"| {' | '.join([*cells, 'FAILS' if found['failures'] else 'ok'])} |"
+
+
+def _last(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "no message"
+
+
+def main() -> int:
+    """The command line."""
+    if sys.argv[1:2] == ["--compare"]:
+        model, library, name = sys.argv[2:5]
+        print(json.dumps(compare(Path(model), Path(library), name)))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--work", type=Path, default=Path("build/cpp-builds"), help="(default %(default)s)")
+    options = parser.parse_args()
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    head = ["network"]
+    for key in (*COMPILERS, "exact"):
+        head += [f"{key} CPU s", "MB", "selftest", "error"]
+    print(f"| {' | '.join([*head, ''])} |\n|{' --- |' * (len(head) + 1)}", flush=True)
+    results = {}
+    for model in options.models:
+        name = model.name.removesuffix(".onnx")
+        results[name] = measure(model.resolve(), work)
+        (work / "builds.json").write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+        print(row(name, results[name]), flush=True)
+        for failure in results[name]["failures"]:
+            print(f"  {failure}", flush=True)
+    return int(any(found["failures"] for found in results.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

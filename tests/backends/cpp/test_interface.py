@@ -1,0 +1,105 @@
+"""The interface of a network: wrong arguments, several at once, memory, the ways to build it, what it exports."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from . import folders
+from .folders import DIGITS
+
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits' folder, made."""
+    folders.need("g++", "make")
+    folder = tmp_path_factory.mktemp("interface") / "digits"
+    folders.written(DIGITS, folder)
+    folders.make(folder)
+    return folder
+
+
+def test_callers_right_and_wrong(digits: Path, tmp_path: Path) -> None:
+    folders.driven(digits, "digits", tmp_path / "plain")
+
+
+@pytest.mark.parametrize("name", ["digits", "everything"])
+def test_a_run_allocates_nothing(name: str, digits: Path, tmp_path: Path) -> None:
+    probe = tmp_path / "probe.cpp"
+    probe.write_text(
+        '#include <cstdlib>\nextern "C" void* __libc_malloc(size_t);\nint main() { return !__libc_malloc(1); }'
+    )
+    if subprocess.run(["g++", str(probe), "-o", str(tmp_path / "p")], capture_output=True, check=False).returncode:
+        pytest.skip("the C library is not glibc")
+    if name == "everything":
+        folders.written(folders.everything(), tmp_path / name)
+        folders.make(tmp_path / name, f"lib{name}.a")
+    folders.driven(digits if name == "digits" else tmp_path / name, name, tmp_path / "counted", "-DCOUNT_ALLOCATIONS")
+
+
+def test_the_header_is_c99_and_the_wrapper_moves(digits: Path, tmp_path: Path) -> None:
+    folders.need("gcc")
+    source = tmp_path / "user.c"
+    source.write_text('#include "digits.h"\nint main(void) { digits_model* m; return digits_create(&m, NULL); }\n')
+    command = ["gcc", "-std=c99", "-pedantic", *WARNINGS, f"-I{digits}", str(source), str(digits / "libdigits.so")]
+    subprocess.run([*command, f"-Wl,-rpath,{digits}", "-o", str(tmp_path / "user")], check=True)
+    subprocess.run([str(tmp_path / "user")], check=True)
+    wrapped = tmp_path / "user.cpp"
+    wrapped.write_text(
+        '#include "digits.h"\nint main() {\n  digits::Model a, b(nullptr);\n  digits::Model c(std::move(a));\n'
+        "  b = std::move(c);\n"
+        "  return b.error() || b.selftest() || a.run(nullptr, nullptr) != DIGITS_ERROR_ARGUMENT;\n}\n"
+    )
+    command = ["g++", "-std=c++17", *WARNINGS, f"-I{digits}", str(wrapped), str(digits / "libdigits.a"), "-pthread"]
+    subprocess.run([*command, "-o", str(tmp_path / "wrapped")], check=True)
+    subprocess.run([str(tmp_path / "wrapped")], check=True)
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_only_names_with_the_prefix_go_out(compiler: str, tmp_path: Path) -> None:
+    folders.need(compiler, "make", "nm")
+    folders.written(DIGITS, tmp_path / "out")
+    folders.make(tmp_path / "out", f"CXX={compiler}")
+    folders.tested(tmp_path / "out")
+    listed = ["nm", "-D", "--defined-only", str(tmp_path / "out" / "libdigits.so")]
+    names = [
+        line.split()[-1]
+        for line in subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+    ]
+    assert len(names) == 12
+    assert [name for name in names if not name.startswith("digits_")] == []
+
+
+def test_weights_from_the_caller(tmp_path: Path) -> None:
+    folders.need("g++", "make")
+    folders.written(DIGITS, tmp_path / "out")
+    folders.make(tmp_path / "out", "EXTERNAL_WEIGHTS=1")
+    done = subprocess.run(["./selftest"], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    assert (done.returncode, "FAILED" in done.stdout) == (0, False)
+    done = subprocess.run(["out/selftest"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, "there are no weights here"
+    weights = (tmp_path / "out" / "digits_weights.bin").read_bytes()
+    assert weights[:64] not in (tmp_path / "out" / "libdigits.so").read_bytes()
+
+
+@pytest.mark.parametrize("external", ["OFF", "ON"])
+def test_cmake(external: str, tmp_path: Path) -> None:
+    folders.need("g++", "cmake", "make")
+    folders.written(DIGITS, tmp_path / "out")
+    made = tmp_path / "made"
+    settings = [f"-DDIGITS_EXTERNAL_WEIGHTS={external}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror"]
+    for command in (
+        ["cmake", "-S", str(tmp_path / "out"), "-B", str(made), *settings],
+        ["cmake", "--build", str(made), "--parallel", "2"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    done = subprocess.run([str(made / "selftest")], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert (made / "libdigits.so").exists()
+    assert (made / "libdigits.a").exists()
+    assert not (made / "example").exists()
