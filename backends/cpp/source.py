@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from . import project, readable
 from .fragments import ordered
@@ -102,7 +103,9 @@ def described(step: Step) -> str:
     """A step in words: the operators it computes, the names of their results, types."""
     if step.node is None or step.what:
         return operators(step)
-    types = ", ".join(str(v.type) for v in step.node.inputs if not v.is_constant)
+    alike = groupby(str(v.type) for v in step.node.inputs if not v.is_constant)
+    counts = [(type, len(list(same))) for type, same in alike]
+    types = ", ".join(type if count == 1 else f"{count} x {type}" for type, count in counts)
     return f"{operators(step)}: {types} -> {[step.node, *step.covers][-1].result.type}"
 
 
