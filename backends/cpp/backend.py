@@ -144,11 +144,14 @@ class CppBackend(Backend):
 
 def _check_static(graph: Graph) -> None:
     ends: list[Value] = [*graph.inputs, *(v for v in graph.outputs if capacity(v) is None)]
+    hint = "sizes with --dim NAME=SIZE or --input-shape NAME:SIZES"
+    if all(v.type.is_static for v in graph.inputs):
+        hint = "a model in which the shapes, scales or counts that it is fed are constants"
     problems = [
         Problem(
             "MC357",
             f"%{v.name} is {v.type}, and the code is written for sizes known beforehand",
-            hint="sizes with --dim NAME=SIZE or --input-shape NAME:SIZES",
+            hint=hint,
         )
         for v in dict.fromkeys(ends)
         if not v.type.is_static

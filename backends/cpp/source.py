@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 
 from . import project, readable
 from .fragments import ordered
@@ -16,7 +16,7 @@ from .view import Buffer
 
 def network(net: Net, plan: Plan, groups: Sequence[Group], name: str, guard: str, *, debug_names: bool = False) -> str:
     """All of NAME.cpp."""
-    known = {struct: groups for f in ordered(net.fragments) for struct, groups in readable.structs(f).items()}
+    known = {name: members for f in ordered(net.fragments) for name, members in readable.structs(f).items()}
     write = Writer({b.serial: b for b in net.buffers}, known, makers(net.steps) if debug_names else None)
     functions, calls = [], []
     member = {number: group for group in groups for number in range(group.first, group.last)}
@@ -103,7 +103,9 @@ def described(step: Step) -> str:
     """A step in words: the operators it computes, the names of their results, types."""
     if step.node is None or step.what:
         return operators(step)
-    types = ", ".join(str(v.type) for v in step.node.inputs if not v.is_constant)
+    alike = groupby(str(v.type) for v in step.node.inputs if not v.is_constant)
+    counts = [(type, len(list(same))) for type, same in alike]
+    types = ", ".join(type if count == 1 else f"{count} x {type}" for type, count in counts)
     return f"{operators(step)}: {types} -> {[step.node, *step.covers][-1].result.type}"
 
 
@@ -133,10 +135,8 @@ class Writer:
     ) -> None:
         self.places, self.known, self.reads = places, known, reads
 
-    def function(
-        self, number: int, step: Step, scratch: int | None, group: Group | None, own: Mapping[int, int] | None = None
-    ) -> str:
-        """The function of a step; ``own`` are places in a worker's own memory, by the buffers' serial numbers."""
+    def function(self, number: int, step: Step, scratch: int | None, group: Group | None, own: dict[int, int]) -> str:
+        """The function of a step; ``own`` are the places of rings in the memory of a worker that has its own."""
         lines = []
         if self.reads is not None:
             told, reads = f"// {one_line(described(step))}", self.reads[number]
@@ -154,15 +154,13 @@ class Writer:
         lines.append("}\n")
         return "\n".join(lines)
 
-    def lines(self, text: str, own: Mapping[int, int] | None = None) -> list[str]:
+    def lines(self, text: str, own: dict[int, int] | None = None) -> list[str]:
         """Statements with pointers for tokens, labelled and cut."""
-        resolved = TOKEN.sub(lambda found: _pointer(found, self.places, own), text)
+        rings = own or {}
+        resolved = TOKEN.sub(
+            lambda found: pointer(self.places[int(found[1])], int(found[2]), found[3], rings.get(int(found[1]))), text
+        )
         return [piece for line in resolved.splitlines() for piece in readable.cut(readable.labelled(line, self.known))]
-
-
-def _pointer(found: re.Match[str], places: dict[int, Buffer], own: Mapping[int, int] | None) -> str:
-    serial = int(found[1])
-    return pointer(places[serial], int(found[2]), found[3], own.get(serial) if own else None)
 
 
 def pointer(buffer: Buffer, offset: int, ctype: str, own: int | None = None) -> str:

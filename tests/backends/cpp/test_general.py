@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mconv import frontends
+from mconv.backends.cpp.backend import cpp
+from mconv.ir.errors import UnsupportedError
+
 from .models import model, numbers, wrong
 
 pytest.importorskip("onnxruntime")
@@ -360,3 +364,16 @@ def test_detectors_end(tmp_path: Path) -> None:
             graph.add_output(result, f"y{k}")
         graphs.append((name, graph, arrays))
     assert not differences(graphs, tmp_path, 1e-5)
+
+
+def test_a_size_without_a_bound_is_refused_with_what_would_help() -> None:
+    feeds = {"x": numbers(2, 3), "repeats": np.array([2, 1])}
+    built, _ = model([("Tile", "x repeats", "y")], feeds)
+    with pytest.raises(UnsupportedError, match="MC357") as told:
+        cpp.emit(frontends.load(built))
+    assert "constants" in told.value.problems[0].hint
+    open_input, _ = model([("Relu", "x", "y")], feeds)
+    open_input.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    with pytest.raises(UnsupportedError, match="MC357") as told:
+        cpp.emit(frontends.load(open_input))
+    assert "--dim" in told.value.problems[0].hint
