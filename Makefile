@@ -49,7 +49,7 @@ docs: $(VENV)/.dev ## regenerate docs/support.md
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)' 'torchvision==0.28.0' --no-deps
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check pnnx onnxscript pillow sympy filelock jinja2 fsspec
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pnnx onnxscript scikit-learn pillow sympy filelock jinja2 fsspec
 	touch $@
 
 $(ONNX2TF)/.done:

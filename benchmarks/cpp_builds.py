@@ -4,10 +4,12 @@
 
 Each network is converted (`mconv MODEL -t cpp`), built with g++ and with clang++ (`make CXXFLAGS=-Werror`), and its
 self-test run, which goes through all instruction sets of the processor with one and two threads. The libraries are then
-loaded, on each instruction set, and compared with onnxruntime on seeded inputs: the default, and what `--exact` makes.
-An error is the largest difference relative to the largest magnitude of the output. Where it is over the limit, the
-network is evaluated in 64 bits: some amplify rounding so much that two engines cannot agree. A network that is over
-the limit is "over" where ours is off 64 bits by no more than NOISE times what onnxruntime is, and fails where by more.
+loaded, on each instruction set, and compared with onnxruntime: the default, and what `--exact` makes. An error is the
+largest difference relative to the largest magnitude of the output; what counts is that on photographs where the
+network looks at pictures (`pictures.py`), and on noise where it does not. Where an error is over the limit, the
+network is evaluated in 64 bits as well: some amplify rounding so much, above all of noise, that two engines cannot
+agree. A network that is over the limit is "over" where ours is off 64 bits by no more than NOISE times what
+onnxruntime is, and fails where by more, on photographs and on noise alike.
 
 A line a network (in brackets how far onnxruntime is off 64 bits), and builds.json; the exit status is 1 where anything
 fails.
@@ -27,11 +29,13 @@ from typing import Any
 
 import numpy as np
 import peers
+import pictures
 
 COMPILERS = ("g++", "clang++")
 ISAS = ("base", "avx2", "avx512")
 LIMITS = {"default": 1e-4, "exact": 1e-5}
 """Of the error."""
+KINDS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(int8)": "int8", "tensor(int64)": "int64"}
 NOISE = 3.0
 MOST_SECONDS, MOST_MB = 10.0, 1000.0
 """Of the compilation of all instruction sets, on the clock, and memory of the largest process."""
@@ -69,19 +73,23 @@ def selftest(folder: Path) -> dict[str, bool]:
     return found
 
 
-def errors(model: Path, library: Path, name: str) -> dict[str, float]:
-    """The error on each instruction set, found in a process of its own. Raises RuntimeError."""
+Errors = dict[str, dict[str, float]]
+"""By the feed, and then by instruction set."""
+
+
+def errors(model: Path, library: Path, name: str) -> Errors:
+    """The errors on each feed and instruction set, found in a process of its own. Raises RuntimeError."""
     command = [sys.executable, __file__, "--compare", str(model), str(library), name]
     run = peers.measure(command, library.parent)
     if run.status:
         raise RuntimeError(f"running it fails: {_last(run.output)}")
-    found: dict[str, float] = json.loads(run.output.strip().splitlines()[-1])
+    found: Errors = json.loads(run.output.strip().splitlines()[-1])
     return found
 
 
-def compare(model: Path, library: Path, name: str) -> dict[str, float]:
-    """The error to onnxruntime on each instruction set that the processor has; where one is over the least limit, also
-    what "wide" says: "ISA wide" and "onnxruntime wide" are errors to an evaluation in 64 bits.
+def compare(model: Path, library: Path, name: str) -> Errors:
+    """The error to onnxruntime on each feed and instruction set that the processor has; where one is over the least
+    limit, also what "wide" says: "ISA wide" and "onnxruntime wide" are errors to an evaluation in 64 bits.
     """
     import onnxruntime
 
@@ -89,27 +97,29 @@ def compare(model: Path, library: Path, name: str) -> dict[str, float]:
     from mconv.ir.errors import CheckError
 
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    random = np.random.default_rng(0)
-    feeds = {}
-    for each in session.get_inputs():
-        shape = [size if isinstance(size, int) else 1 for size in each.shape]
-        numbers = random.standard_normal(shape)
-        kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int8)": np.int8}
-        dtype = kinds.get(each.type, np.int64)
-        feeds[each.name] = (numbers * 40 if np.dtype(dtype).kind == "i" else numbers).astype(dtype)
-    wanted = session.run(None, feeds)
-    found, results = {}, {"onnxruntime": wanted}
+    inputs = {
+        each.name: (KINDS[each.type], [size if isinstance(size, int) else 1 for size in each.shape])
+        for each in session.get_inputs()
+    }
+    fed = {feed: list(arrays.values()) for feed, arrays in pictures.feeds(model, inputs).items()}
+    results = {
+        feed: {"onnxruntime": session.run(None, dict(zip(inputs, arrays, strict=True)))} for feed, arrays in fed.items()
+    }
     for isa in ISAS:
         try:
             network = Library(library, name, isa=isa)
         except CheckError:
             continue
         with network:
-            results[isa] = network.run(list(feeds.values()))
-        found[isa] = max(map(_error, wanted, results[isa]))
-    if max(found.values()) > min(LIMITS.values()):
-        exact = in_64_bits(model, list(feeds.values()))
-        found |= {f"{name} wide": max(map(_error, exact, outputs)) for name, outputs in results.items()}
+            for feed, arrays in fed.items():
+                results[feed][isa] = network.run(arrays)
+    found: Errors = {}
+    for feed, made in results.items():
+        wanted = made["onnxruntime"]
+        found[feed] = {isa: max(map(_error, wanted, outputs)) for isa, outputs in made.items() if isa in ISAS}
+        if max(found[feed].values()) > min(LIMITS.values()):
+            exact = in_64_bits(model, fed[feed])
+            found[feed] |= {f"{name} wide": max(map(_error, exact, outputs)) for name, outputs in made.items()}
     return found
 
 
@@ -129,14 +139,23 @@ def in_64_bits(model: Path, feeds: Sequence[Any]) -> list[Any]:
     return [wide(v.constant) if v.is_constant else values[v] for v in graph.outputs]
 
 
-def too_far(errors: dict[str, float], limit: float) -> list[str]:
-    """The instruction sets whose error is over the limit, and more than NOISE times onnxruntime's to 64 bits."""
-    noise = NOISE * errors.get("onnxruntime wide", 0.0)
+def too_far(errors: Errors, limit: float) -> list[str]:
+    """Where the error is over the limit, and more than NOISE times onnxruntime's to 64 bits."""
     return [
-        f"{isa}: error {errors[isa]:.1e}"
+        f"{isa} on {feed}: error {found[isa]:.1e}"
+        for feed, found in errors.items()
         for isa in ISAS
-        if not errors.get(isa, 0.0) <= limit and not errors.get(f"{isa} wide", 1.0) <= noise
+        if not found.get(isa, 0.0) <= limit
+        and not found.get(f"{isa} wide", 1.0) <= NOISE * found.get("onnxruntime wide", 0.0)
     ]
+
+
+def judged(errors: Errors) -> tuple[float, float | None]:
+    """The error that counts, and where it is over the least limit how far onnxruntime is off 64 bits on that feed."""
+    worst = {feed: max(found[isa] for isa in ISAS if isa in found) for feed, found in errors.items()}
+    error = pictures.judged(worst)
+    feed = next(feed for feed, each in reversed(worst.items()) if each == error)
+    return error, errors[feed].get("onnxruntime wide")
 
 
 def _error(want: Any, got: Any) -> float:
@@ -181,15 +200,15 @@ def row(name: str, found: dict[str, Any]) -> str:
     for key in (*COMPILERS, "exact"):
         facts = found.get(key)
         if facts is None:
-            cells += ["no"] * 4
+            cells += ["no"] * 5
             continue
         cells += [f"{facts['seconds']:.1f}", f"{facts['mb']:.0f}"]
         cells.append(f"{len(facts['selftest'])} ok" if "selftest" in facts else "")
-        errors = facts.get("errors", {})
-        worst = max((errors[isa] for isa in ISAS if isa in errors), default=float("nan"))
-        noise = f" ({errors['onnxruntime wide']:.1e})" if "onnxruntime wide" in errors else ""
-        cells.append(f"{worst:.1e}{noise}")
-        over |= worst > LIMITS.get(key, LIMITS["default"])
+        error, theirs = judged(facts["errors"]) if "errors" in facts else (float("nan"), None)
+        cells.append(f"{error:.1e}" + (f" ({theirs:.1e})" if theirs is not None else ""))
+        noise = facts.get("errors", {}).get(pictures.NOISE, {})
+        cells.append(f"{max((noise[isa] for isa in ISAS if isa in noise), default=float('nan')):.1e}")
+        over |= error > LIMITS.get(key, LIMITS["default"])
     verdict = "FAILS" if found["failures"] else "over" if over else "ok"
     return f"| {' | '.join([*cells, verdict])} |"
 
@@ -213,7 +232,7 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     head = ["network"]
     for key in (*COMPILERS, "exact"):
-        head += [f"{key} s", "MB", "selftest", "error"]
+        head += [f"{key} s", "MB", "selftest", "error", "on noise"]
     print(f"| {' | '.join([*head, ''])} |\n|{' --- |' * (len(head) + 1)}", flush=True)
     results = {}
     for model in options.models:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import re
 import sys
 import time
@@ -24,8 +25,9 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pictures
 
-Arrays = dict[str, np.ndarray[Any, Any]]
+Arrays = pictures.Arrays
 
 
 def inputs_of(model: onnx.ModelProto) -> dict[str, tuple[str, list[int]]]:
@@ -41,15 +43,9 @@ def inputs_of(model: onnx.ModelProto) -> dict[str, tuple[str, list[int]]]:
     return found
 
 
-def feed(model: onnx.ModelProto, seed: int = 0) -> Arrays:
-    """Seeded inputs: standard normal where the type is floating, small counting numbers elsewhere."""
-    random = np.random.default_rng(seed)
-    values: Arrays = {}
-    for name, (dtype, shape) in inputs_of(model).items():
-        floating = np.issubdtype(np.dtype(dtype), np.floating)
-        value = random.standard_normal(shape) if floating else random.integers(0, 8, shape)
-        values[name] = np.asarray(value).astype(dtype)
-    return values
+def feeds(path: Path) -> dict[str, Arrays]:
+    """What to feed the model, by name: noise, and photographs where it looks at pictures."""
+    return pictures.feeds(path, inputs_of(onnx.load(str(path), load_external_data=False)))
 
 
 def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -101,26 +97,30 @@ def session_of(path: Path, optimized: bool) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def reference(path: Path) -> tuple[Arrays, list[Any]]:
-    """Seeded inputs, and what onnxruntime answers."""
-    values = feed(onnx.load(str(path), load_external_data=False))
-    return values, session_of(path, optimized=False).run(None, values)
+def references(path: Path) -> dict[str, tuple[Arrays, list[Any]]]:
+    """Inputs, and what onnxruntime answers, by the name of the feed."""
+    session = session_of(path, optimized=False)
+    return {name: (values, session.run(None, values)) for name, values in feeds(path).items()}
 
 
 def onnxruntime_facts(path: Path) -> dict[str, Any]:
     """Latency of the source model in onnxruntime, one thread."""
-    values, session = feed(onnx.load(str(path), load_external_data=False)), session_of(path, optimized=True)
+    values, session = feeds(path)[pictures.NOISE], session_of(path, optimized=True)
     return {"latency_ms": fastest(lambda: session.run(None, values))}
 
 
-def difference(ours: Any, theirs: Any) -> dict[str, float | None]:
-    """Largest difference relative to the largest value, and the cosine; None where the values are not finite."""
+def worst(errors: dict[str, float | None]) -> dict[str, Any]:
+    """What is told of the errors by feed: the one that a result is judged by, and all of them."""
+    judged = pictures.judged({name: math.inf if error is None else error for name, error in errors.items()})
+    return {"max_relative_error": judged if math.isfinite(judged) else None, "errors": errors}
+
+
+def difference(ours: Any, theirs: Any) -> float | None:
+    """Largest difference relative to the largest value; None where sizes differ or the values are not finite."""
     a, b = np.asarray(ours, np.float64).ravel(), np.asarray(theirs, np.float64).ravel()
     if a.size != b.size or not np.isfinite(a).all():
-        return {"max_relative_error": None, "cosine": None}
-    largest = float(np.abs(b).max(initial=0.0)) or 1.0
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b)) or 1.0
-    return {"max_relative_error": float(np.abs(a - b).max(initial=0.0)) / largest, "cosine": float(a @ b) / norms}
+        return None
+    return float(np.abs(a - b).max(initial=0.0)) / (float(np.abs(b).max(initial=0.0)) or 1.0)
 
 
 def as_mat(value: np.ndarray[Any, Any], index: int, script: Path | None) -> Any:
@@ -153,7 +153,7 @@ def blob_names(wanted: list[str], present: list[str], prefix: str) -> list[str] 
 def ncnn_facts(path: Path, param: Path, binary: Path, script: Path | None) -> dict[str, Any]:
     """Run the ncnn files on one thread in fp32, and compare them with onnxruntime on the model they came from."""
     ncnn: Any = importlib.import_module("ncnn")
-    values, expected = reference(path)
+    answered = references(path)
     outputs = [value.name for value in onnx.load(str(path), load_external_data=False).graph.output]
     net = ncnn.Net()
     net.opt.num_threads = 1
@@ -161,31 +161,27 @@ def ncnn_facts(path: Path, param: Path, binary: Path, script: Path | None) -> di
         setattr(net.opt, f"use_{option}", False)
     if net.load_param(str(param)) or net.load_model(str(binary)):
         return {"error": "ncnn does not load the files"}
-    blobs_in = blob_names(list(values), list(net.input_names()), "in")
+    blobs_in = blob_names(list(answered[pictures.NOISE][0]), list(net.input_names()), "in")
     blobs_out = blob_names(outputs, list(net.output_names()), "out")
     if blobs_in is None or blobs_out is None:
         return {"error": f"the files have inputs {net.input_names()} and outputs {net.output_names()}"}
-    mats = [as_mat(value, index, script) for index, value in enumerate(values.values())]
 
-    def run() -> list[Any]:
+    def run(mats: list[Any]) -> list[Any]:
         extractor = net.create_extractor()
         for name, mat in zip(blobs_in, mats, strict=True):
             extractor.input(name, mat)
         return [extractor.extract(name) for name in blobs_out]
 
-    answers = run()
-    if any(code for code, _ in answers):
-        return {"error": f"ncnn answers {[code for code, _ in answers]}"}
-    arrays = [mat.numpy(batch_index=0) if mat.n > 1 else np.array(mat) for _, mat in answers]
-    pairs = [difference(ours, theirs) for ours, theirs in zip(arrays, expected, strict=True)]
-    errors = [pair["max_relative_error"] for pair in pairs]
-    worst = None if None in errors else max(error for error in errors if error is not None)
-    return {
-        "layers": len(net.layers()),
-        "outputs": pairs,
-        "max_relative_error": worst,
-        "latency_ms": fastest(lambda: run()),
-    }
+    errors: dict[str, float | None] = {}
+    for feed, (values, expected) in answered.items():
+        mats = [as_mat(value, index, script) for index, value in enumerate(values.values())]
+        answers = run(mats)
+        if any(code for code, _ in answers):
+            return {"error": f"ncnn answers {[code for code, _ in answers]}"}
+        arrays = [mat.numpy(batch_index=0) if mat.n > 1 else np.array(mat) for _, mat in answers]
+        found = [difference(ours, theirs) for ours, theirs in zip(arrays, expected, strict=True)]
+        errors[feed] = None if None in found else max(error for error in found if error is not None)
+    return {"layers": len(net.layers()), **worst(errors), "latency_ms": fastest(lambda: run(mats))}
 
 
 def litert(path: Path) -> Any:
@@ -207,35 +203,37 @@ def laid_out(value: np.ndarray[Any, Any], shape: list[int]) -> np.ndarray[Any, A
 
 
 def tflite_facts(path: Path, written: Path) -> dict[str, Any]:
-    """Error of a written file against onnxruntime on one input, its operations, and what its transposes move."""
-    values, expected = reference(path)
+    """Errors of a written file against onnxruntime, its operations, and what its transposes move."""
+    answered = references(path)
     interpreter = litert(written)
     wanted = interpreter.get_input_details()
     by_name = {detail["name"].split(":")[0].removeprefix("serving_default_"): detail for detail in wanted}
-    for (name, value), detail in zip(values.items(), wanted, strict=True):
-        place = by_name.get(name, detail)
-        interpreter.set_tensor(place["index"], laid_out(value, list(place["shape"])).astype(place["dtype"]))
-    interpreter.invoke()
-    made = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
-    errors = [_closest(made, answer) for answer in expected]
+    errors: dict[str, float | None] = {}
+    for feed, (values, expected) in answered.items():
+        for (name, value), detail in zip(values.items(), wanted, strict=True):
+            place = by_name.get(name, detail)
+            interpreter.set_tensor(place["index"], laid_out(value, list(place["shape"])).astype(place["dtype"]))
+        interpreter.invoke()
+        made = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+        found = [_closest(made, answer) for answer in expected]
+        errors[feed] = None if None in found else max(error for error in found if error is not None)
     operations = interpreter._get_ops_details()
     sizes = {
         d["index"]: int(np.prod(d["shape"])) * np.dtype(d["dtype"]).itemsize for d in interpreter.get_tensor_details()
     }
     turned = [op for op in operations if op["op_name"] == "TRANSPOSE"]
     return {
-        "max_relative_error": None if None in errors else max(errors),
+        **worst(errors),
         "operations": sum(op["op_name"] != "DELEGATE" for op in operations),
         "transposes": len(turned),
         "transposed_bytes": sum(sizes[op["outputs"][0]] for op in turned),
     }
 
 
-def _closest(made: list[Any], answer: Any) -> Any:
+def _closest(made: list[Any], answer: Any) -> float | None:
     """The least error of any output of that size: converters order and name outputs as they like."""
     found = [difference(laid_out(m, list(answer.shape)), answer) for m in made if m.size == answer.size]
-    errors = [each["max_relative_error"] for each in found if each["max_relative_error"] is not None]
-    return min(errors, default=None)
+    return min((error for error in found if error is not None), default=None)
 
 
 def latencies(seconds: float, files: list[Path]) -> dict[str, Any]:
