@@ -65,6 +65,17 @@ def photograph(title: str, rows: int, columns: int) -> np.ndarray[Any, Any]:
     return np.asarray(Image.fromarray(load_sample_image(f"{title}.jpg")).resize((columns, rows)))
 
 
+def samples(count: int, size: int) -> np.ndarray[Any, Any]:
+    """Squares cut out of the photographs, float32 [count, size, size, RGB], from 0 to 1."""
+    whole = [photograph(title, 427, 640) for title in PHOTOGRAPHS]
+    random = np.random.default_rng(0)
+    cuts = []
+    for index in range(count):
+        row, column = random.integers(0, 427 - size), random.integers(0, 640 - size)
+        cuts.append(whole[index % len(whole)][row : row + size, column : column + size])
+    return (np.stack(cuts) / np.float32(255)).astype(np.float32)
+
+
 def prepared(picture: np.ndarray[Any, Any], model: str) -> np.ndarray[Any, Any]:
     """The photograph as the network was trained to see it: by the file's name, or as torchvision's weights want it."""
     if model.startswith("yolox"):  # blue first, as OpenCV reads, and not scaled

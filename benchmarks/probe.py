@@ -8,6 +8,7 @@ runtime that crashes on a converter's output must not take the benchmark along.
     python benchmarks/probe.py ncnn model.onnx written.param written.bin [--script written_by_pnnx.py]
     python benchmarks/probe.py tflite model.onnx written.tflite
     python benchmarks/probe.py latency SECONDS one.tflite other.tflite
+    python benchmarks/probe.py samples pictures.npy
 """
 
 from __future__ import annotations
@@ -258,7 +259,7 @@ def latencies(seconds: float, files: list[Path]) -> dict[str, Any]:
 def main() -> int:
     """The command line; prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["onnx", "run", "ncnn", "tflite", "latency"])
+    parser.add_argument("what", choices=["onnx", "run", "ncnn", "tflite", "latency", "samples"])
     parser.add_argument("model", type=Path)
     parser.add_argument("files", type=Path, nargs="*")
     parser.add_argument("--script", type=Path)
@@ -268,6 +269,9 @@ def main() -> int:
             facts = onnx_facts(options.model)
         elif options.what == "run":
             facts = onnxruntime_facts(options.model)
+        elif options.what == "samples":
+            np.save(options.model, pictures.samples(20, 128))
+            facts = {"samples": str(options.model)}
         elif options.what == "tflite":
             facts = tflite_facts(options.model, options.files[0])
         elif options.what == "latency":

@@ -30,11 +30,16 @@ RIGHT = 1e-4
 """Relative error up to which a file counts as right."""
 
 
-def onnx2tf(program: Path, backend: str) -> peers.Peer:
-    """onnx2tf, with the backend named where its version has several."""
+SAMPLES = "calibration_image_sample_data_20x128x128x3_float32.npy"
+"""Pictures on which onnx2tf 1.x compares layer by layer; it would download them where it finds no such file."""
+
+
+def onnx2tf(program: Path, backend: str, samples: Path) -> peers.Peer:
+    """onnx2tf, with the backend named where its version has several, and pictures under the name it looks for."""
     options = ["-tb", backend] if backend else []
 
     def command(model: Path, facts: dict[str, Any]) -> list[str]:
+        (model.parent / SAMPLES).symlink_to(samples)
         path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it runs onnxsim by that name
         return ["env", f"PATH={path}", str(program), "-i", model.name, "-o", "out", "-n", *options]
 
@@ -158,7 +163,9 @@ def main() -> int:
     options.work.mkdir(parents=True, exist_ok=True)
     tools = [mconv(options.io_layout)]
     if options.onnx2tf:
-        tools.append(onnx2tf(options.onnx2tf.absolute(), options.backend))
+        samples = (options.work / SAMPLES).resolve()
+        peers.probe(options.work, "samples", str(samples))
+        tools.append(onnx2tf(options.onnx2tf.absolute(), options.backend, samples))
     record = options.work / f"tflite{'-' + options.backend if options.backend else ''}.json"
     results: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
     columns = ["result", "s", "MB", "TRANSPOSE", "MB moved", "ms"]

@@ -30,11 +30,15 @@ class Refusal(Exception):
 
 
 class Pat(Record):
-    """Operator classes, patterns of the operands, and an optional label for ``Match.node``."""
+    """Operator classes, patterns of the operands, and an optional label for ``Match.node``.
+
+    ``asked`` are the operands, by their places, that not every value fits: patterns and numbers.
+    """
 
     ops: tuple[type[Op], ...]
     operands: tuple[Any, ...]
     label: str
+    asked: tuple[tuple[int, Any], ...]
 
 
 class _Any:
@@ -47,7 +51,8 @@ ANY = _Any()
 
 def pat(op: type[Op] | tuple[type[Op], ...], *operands: Any, label: str = "") -> Pat:
     """A pattern whose root is one of the given operators. Operands left out at the end are not looked at."""
-    return Pat(op if isinstance(op, tuple) else (op,), operands, label)
+    asked = tuple((i, each) for i, each in enumerate(operands) if not (each is ANY or isinstance(each, str)))
+    return Pat(op if isinstance(op, tuple) else (op,), operands, label, asked)
 
 
 _O = TypeVar("_O", bound=Op)
@@ -132,8 +137,32 @@ class Match:
 
 def matches(pattern: Pat, graph: Graph, root: Node) -> Iterator[Match]:
     """Every way in which ``pattern`` fits at ``root``."""
-    for values, nodes in _node(pattern, root, {}, ()):
-        yield Match(graph, root, values, nodes)
+    if _may_fit(pattern, root):
+        for values, nodes in _node(pattern, root, {}, ()):
+            yield Match(graph, root, values, nodes)
+
+
+def _may_fit(pattern: Pat, node: Node) -> bool:
+    """False where the operators alone tell that the pattern does not fit: so quick, and so nearly every time."""
+    if not isinstance(node.op, pattern.ops):
+        return False
+    if not pattern.asked or _may_fit_operands(pattern.asked, node.operands):
+        return True
+    turned = len(pattern.operands) == 2 and isinstance(node.op, COMMUTATIVE)
+    return turned and _may_fit_operands(pattern.asked, node.operands[::-1])
+
+
+def _may_fit_operands(asked: tuple[tuple[int, Any], ...], operands: tuple[Value | None, ...]) -> bool:
+    for index, wanted in asked:
+        value = operands[index] if index < len(operands) else None
+        if value is None:
+            return False
+        if not isinstance(wanted, Pat):
+            if value.data is None:
+                return False
+        elif value.producer is None or value.index or not _may_fit(wanted, value.producer):
+            return False
+    return True
 
 
 _State = tuple[dict[str, Value | None], tuple[tuple[str, Node], ...]]

@@ -124,18 +124,20 @@ class Rewrite(Record):
         return count
 
 
-def _index(rules: Sequence[Rule]) -> dict[type[Op], list[Rule]]:
-    index: dict[type[Op], list[Rule]] = {}
+def _index(rules: Sequence[Rule]) -> dict[type[Op], list[tuple[Rule, Pat]]]:
+    """By the operator at the root, the patterns in the order of the rules that they belong to."""
+    index: dict[type[Op], list[tuple[Rule, Pat]]] = {}
     for each in rules:
-        for op in dict.fromkeys(op for pattern in each.patterns for op in pattern.ops):
-            index.setdefault(op, []).append(each)
+        for pattern in each.patterns:
+            for op in pattern.ops:
+                index.setdefault(op, []).append((each, pattern))
     return index
 
 
-def _rewrite_node(graph: Graph, node: Node, rules: Sequence[Rule], context: Context) -> list[Node] | None:
+def _rewrite_node(graph: Graph, node: Node, rules: Sequence[tuple[Rule, Pat]], context: Context) -> list[Node] | None:
     """The nodes to look at again, or None where no rule was applied."""
-    for each in rules:
-        for match in (m for pattern in each.patterns for m in matches(pattern, graph, node)):
+    for each, pattern in rules:
+        for match in matches(pattern, graph, node):
             add = Add(graph, node, context)
             try:
                 new = each.body(match, add)
