@@ -14,7 +14,10 @@ import numpy as np
 from ..graph import infer_types, padded
 from ..op import Op, Types, expect, numel, operator
 from ..types import Array, DType, TensorType
+from .activation import Relu
+from .conv import Conv
 from .forms import Results, expect_axis, expect_dim, expect_float, widen
+from .linear import Linear
 
 _T = TypeVar("_T")
 
@@ -111,8 +114,10 @@ class Quantized(Op):
     of ``inner`` the axis of its scale (None for a scalar, or where there is none), ``dtype`` and ``axis`` are those of
     Quantize. A bias is one more operand, of i32 with the scale of x times that of w.
 
-    The numbers are by definition those of the explicit form, in which a result that lies half-way between two integers
-    may come out one step off from where it is summed in integers.
+    A convolution and a product with weights are computed as integer runtimes do: the products of integers are summed
+    exactly, and the sum is brought to the result's steps by one factor, scale of x times that of w by that of the
+    result, in 32 bits. In the explicit form each number is rounded on the way, so that a result half-way between two
+    integers may come out one step off. All else is by definition the explicit form.
     """
 
     signature = "scale, zero_point?, *operands"
@@ -146,13 +151,41 @@ class Quantized(Op):
         return (self.explicit(_inferred, scale, zero_point, *operands),)
 
     def evaluate(self, scale: Array, zero_point: Array | None, *operands: Array | None) -> Array:
-        """As the explicit form."""
-        return self.explicit(_evaluated, scale, zero_point, *operands)
+        """Products with weights in integers, other operators as the explicit form."""
+        steps = self._summed(scale, operands) if scale.size == 1 else None
+        if steps is None:
+            return self.explicit(_evaluated, scale, zero_point, *operands)
+        return np.asarray(Quantize(self.dtype).evaluate(steps, np.ones((), steps.dtype), zero_point))
+
+    def _summed(self, scale: Array, operands: Sequence[Array | None]) -> Array | None:
+        """The result in steps, not yet rounded; None where ``inner`` is no product of integers with weights."""
+        if not isinstance(self.inner, Conv | Linear) or not isinstance(self.inner.activation, Relu | None):
+            return None
+        (x, of_x, zero_x), (w, of_w, zero_w), *rest = self.triples(operands)
+        b, of_b, _ = rest[0] if rest else (None, None, None)
+        if x is None or w is None or of_x is None or of_w is None or of_x.size != 1 or self.axes[1] not in {None, 0}:
+            return None
+        unit = widen(of_x).reshape(()) * widen(of_w).reshape(-1)
+        if b is not None and (of_b is None or not np.allclose(widen(of_b).reshape(-1), unit, rtol=1e-5, atol=0)):
+            return None
+        last = isinstance(self.inner, Linear) or self.inner.channels_last
+        bias = None if b is None else b.astype(np.float64)
+        sums = _evaluated(self.inner, _centred(x, zero_x), _centred(w, zero_w), bias)
+        factor = unit / widen(scale).reshape(())
+        return sums.astype(unit.dtype) * (factor if last else factor.reshape(-1, *[1] * (x.ndim - 2)))
 
     def flops(self, operands: Types, results: Sequence[TensorType]) -> int:
         """Those of ``inner``."""
         parts = [t if s is None or t is None else t.with_dtype(s.dtype) for t, s, _ in self.triples(operands[2:])]
         return self.inner.flops(padded(self.inner, parts), results)
+
+
+def _centred(stored: Array, zero_point: Array | None) -> Array:
+    """Stored integers less their zero point (a scalar, or one for each of the first axis), exactly, as float64."""
+    steps = stored.astype(np.float64)
+    if zero_point is None:
+        return steps
+    return steps - zero_point.astype(np.float64).reshape(-1, *[1] * (0 if zero_point.size == 1 else stored.ndim - 1))
 
 
 def _inferred(op: Op, *types: TensorType | None) -> TensorType:

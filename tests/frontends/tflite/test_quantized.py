@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mconv import frontends
+from mconv import frontends, load
 from mconv.ir import ops
 from mconv.ir.interpreter import run
 
@@ -104,6 +104,27 @@ CASES: list[Case] = [
 def test_as_litert(case: Case, tmp_path: Path) -> None:
     name, operands, outs, table, version, options, steps = case
     agree(single(name, operands, outs, table, version, **options), tmp_path, steps=steps)
+
+
+@pytest.mark.parametrize("name", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+def test_products_of_integers_are_those_of_the_runtime_to_the_last_step(name: str, tmp_path: Path) -> None:
+    """Of so many some lie half-way between two integers, where 32-bit sums of real numbers are rounded otherwise."""
+    scales = [0.01, 0.02, 0.005, 0.012, 0.03, 0.008, 0.011, 0.004]
+    image, point = In((16, 40, 40, 8), "int8", IN), [0] * 8
+    bias = C(i32(8), (np.array(scales) * 0.02, point, 0))
+    if name == "CONV_2D":
+        operands, out = [image, C(i8(8, 3, 3, 8), (scales, point, 0)), bias], Out((16, 40, 40, 8), "int8", (0.13, -7))
+        net = single(name, operands, [out], "Conv2DOptions", 3, strideH=1, strideW=1)
+    elif name == "DEPTHWISE_CONV_2D":
+        operands, out = [image, C(i8(1, 3, 3, 8), (scales, point, 3)), bias], Out((16, 40, 40, 8), "int8", OUT)
+        net = single(name, operands, [out], "DepthwiseConv2DOptions", 3, strideH=1, strideW=1, depthMultiplier=1)
+    else:
+        operands = [In((20000, 30), "int8", IN), C(i8(9, 30), (0.01, 0)), C(i32(9), (0.0002, 0))]
+        net = single(name, operands, [Out((20000, 9), "int8", (0.07, 5))], "FullyConnectedOptions", 4)
+    path, feeds = net.write(tmp_path), feeds_of(net.inputs)
+    graph = load(path)
+    assert any(isinstance(node.op, ops.Quantized) for node in graph)
+    np.testing.assert_array_equal(run(graph, feeds)["y0"], litert(path, feeds, ["y0"])["y0"])
 
 
 def test_weights_of_integers_between_real_numbers_are_told(tmp_path: Path) -> None:
