@@ -16,7 +16,8 @@ from mconv.backends.cpp.choose import convolution_algorithm, pointwise_algorithm
             (256, 256, 14, "winograd4"),
             (16, 16, 56, "winograd4"),
         ),
-        *((512, 512, 4, "winograd2"), (64, 64, 2, "direct"), (512, 512, 1, "direct"), (3, 64, 224, "direct")),
+        *((512, 512, 7, "winograd2"), (256, 256, 8, "winograd2"), (512, 512, 3, "direct"), (512, 512, 1, "direct")),
+        (3, 64, 224, "direct"),
     ],
 )
 def test_convolution(inputs: int, outputs: int, size: int, want: str) -> None:
