@@ -6,6 +6,10 @@
 #include <cstring>
 #include <new>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include "@NAME@_internal.h"
 
 @POOL@
@@ -50,12 +54,20 @@ const Golden goldens[OUTPUTS + 1] = {@GOLDENS@{0, 0, 0, 0}};
 
 size_t rounded(size_t n) { return (n + 63) / 64 * 64; }
 
+// Of much memory whole pages of 2 MB are asked for, where the system has such: streams of weights then wait for no page.
+constexpr size_t PAGE = size_t(1) << 21;
+
 unsigned char* allocate(size_t n) {
-  return static_cast<unsigned char*>(::operator new(rounded(n ? n : 1), std::align_val_t(64), std::nothrow));
+  unsigned char* p = static_cast<unsigned char*>(
+      ::operator new(rounded(n ? n : 1), std::align_val_t(n >= PAGE ? PAGE : 64), std::nothrow));
+#ifdef MADV_HUGEPAGE
+  if (p && n >= PAGE) madvise(p, n / PAGE * PAGE, MADV_HUGEPAGE);
+#endif
+  return p;
 }
 
-void release(unsigned char* p) {
-  if (p) ::operator delete(p, std::align_val_t(64));
+void release(unsigned char* p, size_t n) {
+  if (p) ::operator delete(p, std::align_val_t(n >= PAGE ? PAGE : 64));
 }
 
 size_t arena_bytes(int threads) { return rounded(ARENA) + size_t(threads - 1) * rounded(SCRATCH); }
@@ -208,6 +220,7 @@ int @NAME@_create(@NAME@_model** model, const @NAME@_options* given) {
   @NAME@_model* m = new (std::nothrow) @NAME@_model();
   if (!m) return @GUARD@_ERROR_MEMORY;
   m->code = code;
+  m->frame.threads = threads;
   int error = @GUARD@_OK;
   if (!options.arena) m->own = allocate(bytes);
   unsigned char* arena = options.arena ? static_cast<unsigned char*>(options.arena) : m->own;
@@ -270,8 +283,8 @@ int @NAME@_selftest(@NAME@_model* m) {
     for (int i = 0; i < OUTPUTS && !error; i++)
       if (!same(m, out[i], i)) error = @GUARD@_ERROR_NUMBERS;
   }
-  for (int i = 0; i < INPUTS; i++) release(in[i]);
-  for (int i = 0; i < OUTPUTS; i++) release(out[i]);
+  for (int i = 0; i < INPUTS; i++) release(in[i], input_types[i].bytes);
+  for (int i = 0; i < OUTPUTS; i++) release(out[i], output_types[i].bytes);
   return error;
 }
 
@@ -279,9 +292,9 @@ void @NAME@_destroy(@NAME@_model* m) {
   if (!m) return;
   pool_destroy(m->pool);
 @WIPE@
-  release(m->own);
-  release(m->prepared);
-  release(m->opened);
+  release(m->own, arena_bytes(m->frame.threads));
+  release(m->prepared, PREPARED);
+  release(m->opened, OPENED);
   delete m;
 }
 
