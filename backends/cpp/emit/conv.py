@@ -54,6 +54,8 @@ def convolution(node: Node, net: Net) -> None:
         grouped(node, net)
     elif scale.is_pointwise(node):
         pointwise(node, net)
+    elif is_pointwise_apart(node):
+        pointwise(node, net, thinned(node, net))
     else:
         dense(node, net)
 
@@ -61,16 +63,18 @@ def convolution(node: Node, net: Net) -> None:
 class Layer:
     """What all kernels for a convolution share: views of operands and result, what follows, the shape struct."""
 
-    def __init__(self, node: Node, net: Net, *, planar: bool = False, x: Value | None = None) -> None:
+    def __init__(self, node: Node, net: Net, *, planar: bool = False, x: View | None = None) -> None:
         assert isinstance(node.op, Conv | ConvTranspose)
         self.node, self.net, self.op = node, net, node.op
         self.after = epilogue.of(node, net, CHANNELS)
-        self.x = net.planar(node.inputs[0]) if planar else net.blocked(x or node.inputs[0], CHANNELS)
+        self.x = x or (net.planar(node.inputs[0]) if planar else net.blocked(node.inputs[0], CHANNELS))
         self.bias = bias_of(node.operand("b"), net)
         self.y = epilogue.result_of(self.after, node, net, CHANNELS)
         self.planar = planar
-        _, self.inputs, self.height, self.width = node.inputs[0].type.static_shape
+        _, self.inputs, self.height, self.width = self.x.shape
         self.images, self.outputs, self.rows, self.columns = node.result.type.static_shape
+        # a pointwise convolution reads pixel by pixel, also where its strides have been seen to beforehand
+        self.stride = 1 if self.x.shape[2:] == (self.rows, self.columns) else node.op.strides[0]
 
     def shape(self, band: int = 0, chunk: int = 0, channels: tuple[int, int] | None = None) -> str:
         """C++ for the struct Conv2d."""
@@ -85,7 +89,7 @@ class Layer:
         """Which rows of x a row of the result needs; with ``alone`` false it is made with all others only."""
         kernel = self.node.inputs[1].type.static_shape[2]
         span = (kernel - 1) * self.op.dilations[0] + 1
-        source = Source(self.x, self.height, self.op.strides[0], self.op.pads[0], span)
+        source = Source(self.x, self.height, self.stride, self.op.pads[0], span)
         return Rows(self.rows, self.y, self.x, (source,) if alone and self.images == 1 else (), self.after.residual)
 
     def add(
@@ -141,14 +145,37 @@ def bias_of(value: Value | None, net: Net) -> View | None:
     return None if value is None else net.constant(packing.pack_vector(value.constant).reshape(-1))
 
 
-def pointwise(node: Node, net: Net) -> None:
+def is_pointwise_apart(node: Node) -> bool:
+    """Whether a node is a 1x1 convolution of every so manieth pixel of a whole block of channels or more."""
+    op, weight = node.op, node.inputs[1].type.static_shape
+    assert isinstance(op, Conv)
+    return op.groups == 1 and weight[2:] == (1, 1) and weight[1] >= BLOCK and not any(op.pads)
+
+
+def thinned(node: Node, net: Net) -> View:
+    """The pixels that a convolution of strides with a window of one reads, together: so it is a product like any other,
+    which saves more than the copy costs.
+    """
+    op = node.op
+    assert isinstance(op, Conv)
+    count, inputs, height, width = node.inputs[0].type.static_shape
+    rows, columns = node.result.type.static_shape[2:]
+    x, y = net.blocked(node.inputs[0], CHANNELS), net.fresh(DType.F32, (count, inputs, rows, columns), CHANNELS)
+    shape = window_shape((inputs, inputs, height, width, rows, columns), ((1, 1), op.strides, (1, 1), (0, 0)))
+    call = each_image(count, f"max_pool(r, s, {at_image(net, x, count)}, {at_image(net, y, count)}, $y0, $y1);")
+    sources = () if count > 1 else (Source(x, height, op.strides[0]),)
+    net.step(f"{shape}\n{call}", [x], [y], needs=["pooling"], what="pixels", stream=Rows(rows, y, x, sources))
+    return y
+
+
+def pointwise(node: Node, net: Net, x: View | None = None) -> None:
     """A 1x1 convolution: one product of matrices. A scale of x's channels that was left to it goes in."""
-    apart = channels.single(net.apart[node.inputs[0]]) if net.is_apart(node.inputs[0]) else None
+    apart = channels.single(net.apart[node.inputs[0]]) if x is None and net.is_apart(node.inputs[0]) else None
     if apart is not None:
         gathered(node, net, apart)
         return
     scaled = scale.of(node.inputs[0], net)
-    layer = Layer(node, net, x=scaled.x if scaled else None)
+    layer = Layer(node, net, x=net.blocked(scaled.x, CHANNELS) if scaled else x)
     if 0 < layer.outputs % BLOCK <= BLOCK // 2:
         net.define("MCONV_HALF_BLOCKS")
     weights = net.packed(node.inputs[1], packing.pack_pointwise)
