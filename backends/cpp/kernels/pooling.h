@@ -7,6 +7,31 @@
 //   global_average(r, c, pixels, xs, ys, x, y), global_max(...)    y is one pixel; the image is stored whole (no ring)
 namespace {
 
+// One result from K rows of K columns that are all there: `step` floats from column to column.
+template <bool MAX, int K>
+MC_INLINE vf pooled(const float* const* rows, ptrdiff_t at, int step) {
+  vf row[K];
+  MC_UNROLL for (int ky = 0; ky < K; ky++) {
+    row[ky] = load(rows[ky] + at);
+    MC_UNROLL for (int kx = 1; kx < K; kx++) {
+      const vf next = load(rows[ky] + at + kx * step);
+      row[ky] = MAX ? vmax(row[ky], next) : row[ky] + next;
+    }
+  }
+  MC_UNROLL for (int ky = 1; ky < K; ky++) row[0] = MAX ? vmax(row[0], row[ky]) : row[0] + row[ky];
+  return row[0];
+}
+
+// Results [begin, end) of a row whose K x K windows are all inside.
+template <bool MAX, int K>
+MC_INLINE void pool_inside(const Conv2d& s, const float* const* rows, float scale, float* y, int begin, int end) {
+  for (int ox = begin; ox < end; ox++)
+    MC_UNROLL for (int v = 0; v < VPB; v++) {
+      const vf found = pooled<MAX, K>(rows, (ptrdiff_t)(ox * s.sx - s.px) * 16 + v * VL, s.dx * 16);
+      store(y + ox * 16 + v * VL, clamp(MAX ? found : found * scale, s.post.lo, s.post.hi));
+    }
+}
+
 template <bool MAX>
 MC_NOINLINE void pool(Run& r, const Conv2d& s, float divisor, const float* x, float* y, int y0, int y1) {
   const int blocks = ceil_div(s.c, 16);
@@ -26,7 +51,15 @@ MC_NOINLINE void pool(Run& r, const Conv2d& s, float divisor, const float* x, fl
       }
       float* yr = y + cb * s.ys + ring_row(oy, s.yring) * s.ow * 16;
       const vf start = splat(MAX ? -INF : 0.f);
+      const bool square = n == s.kh && s.kh == s.kw && (n == 2 || n == 3);
       for (int ox = 0; ox < s.ow; ox++) {
+        if (square && ox == in0 && in0 < in1) {
+          const float scale = 1.f / (divisor != 0 ? divisor : (float)(n * n));
+          if (n == 2) pool_inside<MAX, 2>(s, rows, scale, yr, in0, in1);
+          else pool_inside<MAX, 3>(s, rows, scale, yr, in0, in1);
+          ox = in1 - 1;
+          continue;
+        }
         const int ix = ox * s.sx - s.px;
         int k0 = 0, k1 = s.kw;
         if (ox < in0 || ox >= in1) {
