@@ -162,6 +162,23 @@ def pack_winograd(weight: Array) -> Array:
     return pack_pointwise(weight)
 
 
+STEM_POINTS, STEM_TILE, STEM_RING = 49, 4, 16
+
+
+def stem_plan(inputs: int, result: tuple[int, int]) -> Plan:
+    """Result rows (``band``) an item and tile columns (``chunk``) of ``stem``: products of a row of tiles, for a panel
+    of outputs, keep half of the second-level cache.
+    """
+    wide = -(-result[1] // STEM_TILE)
+    parts = -(-wide * STEM_POINTS * PANEL // (L2_FLOATS // 2))
+    chunk = -(-wide // parts)
+    lanes = -(-chunk // BLOCK) * BLOCK
+    rows = (inputs * STEM_RING + 7) * 8 * (lanes + BLOCK)
+    products = STEM_POINTS * (4 * inputs * lanes + PANEL * chunk + BLOCK)
+    table = -(-4 * inputs * 8 // 64) * BLOCK
+    return Plan(-(-result[0] // STEM_TILE) * STEM_TILE, chunk, table + rows + products)
+
+
 def pack_lanes(weight: Array) -> Array:
     """``[C, CG, kh, kw]`` with C outputs for ``conv2d_lanes``: ``[C/16][kh][CG][kw][16]``."""
     return pack_image(weight.transpose(0, 2, 1, 3))

@@ -10,7 +10,7 @@ from mconv.ir.ops import Conv, ConvTranspose
 
 from .. import channels, packing
 from ..backend import cpp
-from ..choose import convolution_algorithm, pointwise_algorithm
+from ..choose import convolution_algorithm, is_stem, pointwise_algorithm
 from ..net import Net
 from ..step import Rows, Source
 from ..view import BLOCK, Buffer, View
@@ -251,6 +251,13 @@ def dense(node: Node, net: Net) -> None:
     if algorithm != "direct" and not planar and not net.exact:
         winograd(layer, 4 if algorithm == "winograd4" else 2)
         return
+    if (
+        planar
+        and not net.exact
+        and is_stem(layer.inputs, layer.outputs, _two(weight[2:]), _two(op.strides), _two(op.dilations))
+    ):
+        stem(layer)
+        return
     plan = packing.conv2d_plan(
         layer.inputs,
         (layer.rows, layer.columns),
@@ -282,6 +289,20 @@ def winograd(layer: Layer, tile: int) -> None:
     text = f"{layer.shape(plan.band, plan.chunk)}\nwinograd<{tile}>(r, s, @x, @w, @side, @y, $y0, $y1);"
     weights = View(transformed, DType.F32, (nbytes // 4,), (1,))
     layer.add(text, weights, needs=("winograd",), scratch=plan.scratch * 4, rows_alone=False)
+
+
+def stem(layer: Layer) -> None:
+    """A large window that moves by two over a planar image, by F(4x4, 4x4)."""
+    net, inputs, outputs, value = layer.net, layer.inputs, layer.outputs, layer.node.inputs[1]
+    rows, columns = _two(value.type.static_shape[2:])
+    nbytes = packing.STEM_POINTS * 4 * inputs * packing.blocks_of(outputs) * BLOCK * 4
+    sizes = f"{inputs}, {outputs}, {rows}, {columns}"
+    transformed = net.prepare(
+        net.packed(value, packing.pack_planar), nbytes, lambda source, made: f"stem_weights({sizes}, {source}, {made});"
+    )
+    plan = packing.stem_plan(inputs, (layer.rows, layer.columns))
+    text = f"{layer.shape(plan.band, plan.chunk)}\nstem(r, s, @x, @w, @side, @y, $y0, $y1);"
+    layer.add(text, View(transformed, DType.F32, (nbytes // 4,), (1,)), needs=("stem",), scratch=plan.scratch * 4)
 
 
 def depthwise(node: Node, net: Net) -> None:

@@ -14,7 +14,7 @@ namespace {
 
 template <int M> struct WinogradTransform;
 template <> struct WinogradTransform<4> {
-  static constexpr int A = 6;
+  static constexpr int A = 6, M = 4;
   static constexpr float R = 1.41421356237f, H = 0.707106781187f;
   MC_INLINE void input(const vf* d, vf* o) {
     const vf a = d[4] - 2.f * d[2], b = H * d[3] - R * d[1], c = d[4] - 0.5f * d[2], e = R * d[3] - H * d[1];
@@ -43,7 +43,7 @@ template <> struct WinogradTransform<4> {
   }
 };
 template <> struct WinogradTransform<2> {
-  static constexpr int A = 4;
+  static constexpr int A = 4, M = 2;
   MC_INLINE void input(const vf* d, vf* o) {
     o[0] = d[0] - d[2];
     o[1] = d[1] + d[2];
@@ -122,21 +122,21 @@ MC_NOINLINE void winograd_input(const float* const* rows, const int* steps, int 
 }
 
 // One tile of one block: m[(A * A)] to `high` x `wide` results.
-template <int M>
+template <class Transform>
 MC_NOINLINE void winograd_output(const float* m, size_t ms, const float* bias, const float* const* res, float lo, float hi,
                                  float* const* y, int ox, int high, int wide) {
-  constexpr int A = M + 2;
+  constexpr int A = Transform::A, M = Transform::M;
   vf t[M][A];
   MC_UNROLL for (int j = 0; j < A; j++) {
     vf d[A], o[M];
     MC_UNROLL for (int i = 0; i < A; i++) d[i] = load(m + (i * A + j) * ms);
-    WinogradTransform<M>::output(d, o);
+    Transform::output(d, o);
     MC_UNROLL for (int i = 0; i < M; i++) t[i][j] = o[i];
   }
   const vf b = load(bias), vlo = splat(lo), vhi = splat(hi);
   MC_UNROLL for (int i = 0; i < M; i++) {
     vf o[M];
-    WinogradTransform<M>::output(t[i], o);
+    Transform::output(t[i], o);
     if (i >= high) break;
     float* p = y[i] + ox * 16;
     const float* q = res ? res[i] + ox * 16 : nullptr;
@@ -146,6 +146,36 @@ MC_NOINLINE void winograd_output(const float* m, size_t ms, const float* bias, c
       if (q) v += load(q + j * 16);
       store(p + j * 16, vmin(vhi, vmax(vlo, v)));
     }
+  }
+}
+
+// `high` rows of `wide` tiles of block k: the products m to rows from `row` on, before `end`, and columns from `col` on.
+template <class Transform>
+MC_NOINLINE void winograd_results(const Conv2d& s, const Side& e, const float* m, size_t ms, float* y, int k, int row,
+                                  int high, int end, int col, int wide) {
+  constexpr int M = Transform::M;
+  const Post& post = s.post;
+  const int results = imin(wide * M, s.ow - col);
+  for (int a = 0; a < high; a++) {
+    const int oy = row + a * M, rows = imin(M, end - oy);
+    float* out[M];
+    const float* res[M];
+    for (int i = 0; i < rows; i++) {
+      out[i] = y + k * s.ys + (ring_row(oy + i, s.yring) * s.ow + col) * 16;
+      res[i] = e.residual ? e.residual + k * post.rs + (ring_row(oy + i, post.rring) * s.ow + col) * 16 : nullptr;
+    }
+    for (int l = 0; l < 16; l += VL) {
+      const float* b = e.bias ? e.bias + k * 16 + l : ZEROS;
+      for (int c = 0; c < wide; c++)
+        winograd_output<Transform>(m + (a * wide + c) * 16 + l, ms, b, e.residual && !post.after ? res : nullptr, post.lo,
+                                   post.hi, out, c * M, rows, imin(M, results - c * M));
+      for (int i = 0; i < rows; i++) {
+        out[i] += VL;
+        if (res[i]) res[i] += VL;
+      }
+    }
+    for (int i = 0; i < rows; i++)
+      finish(post, out[i] - 16, s.ys, 1, results, e.slope ? e.slope + k * 16 : nullptr, res[i] ? res[i] - 16 : nullptr);
   }
 }
 
@@ -160,7 +190,6 @@ struct Winograd {
   int row, col;          // first result of the block
   int high, wide;        // its rows and columns of tiles
   int tiles;
-  int results;           // its columns of results
   size_t vs, ms;
 
   Winograd(const Conv2d& shape, const Side& side, const float* in, const float* weights, float* out, int item,
@@ -170,7 +199,6 @@ struct Winograd {
     col = item % parts * s.chunk * M;
     wide = imin(s.chunk, ceil_div(s.ow - col, M));
     high = imin(s.band, ceil_div(last - row, M));
-    results = imin(wide * M, s.ow - col);
     tiles = high * wide;
     // not a multiple of the cache's set stride
     vs = (size_t)ceil_div(s.c, 16) * tiles * 16 + 16;
@@ -203,30 +231,8 @@ struct Winograd {
         const int p = split.begin(j) * 16;
         panel_tile<16, false>(t, split.size(j), nb, v + i * vs + p, w, nullptr, nullptr, m + i * ms + p);
       }
-    const Post& post = s.post;
     for (int n = 0; n < nb; n++)
-      for (int a = 0; a < high; a++) {
-        const int oy = row + a * M, rows = imin(M, end - oy);
-        float* out[M];
-        const float* res[M];
-        for (int i = 0; i < rows; i++) {
-          out[i] = y + (k + n) * s.ys + (ring_row(oy + i, s.yring) * s.ow + col) * 16;
-          res[i] = e.residual ? e.residual + (k + n) * post.rs + (ring_row(oy + i, post.rring) * s.ow + col) * 16 : nullptr;
-        }
-        for (int l = 0; l < 16; l += VL) {
-          const float* b = e.bias ? e.bias + (k + n) * 16 + l : ZEROS;
-          const float* from = m + ((size_t)n * tiles + a * wide) * 16 + l;
-          for (int c = 0; c < wide; c++)
-            winograd_output<M>(from + c * 16, ms, b, e.residual && !post.after ? res : nullptr, post.lo, post.hi, out, c * M,
-                               rows, imin(M, results - c * M));
-          for (int i = 0; i < rows; i++) {
-            out[i] += VL;
-            if (res[i]) res[i] += VL;
-          }
-        }
-        for (int i = 0; i < rows; i++)
-          finish(post, out[i] - 16, s.ys, 1, results, e.slope ? e.slope + (k + n) * 16 : nullptr, res[i] ? res[i] - 16 : nullptr);
-      }
+      winograd_results<WinogradTransform<M>>(s, e, m + (size_t)n * tiles * 16, ms, y, k + n, row, high, end, col, wide);
   }
 };
 

@@ -53,6 +53,13 @@ case 41: {  // a[6] holds the transformed weights
   }
   break;
 }
+case 42: {
+  const Conv2d s = conv_of(n, floats);
+  const int y0 = (int)n.next(), y1 = (int)n.next();
+  stem_weights(s.c, s.k, s.kh, s.kw, a[1], a[6]);
+  stem(r, s, a[0], a[6], SIDE, a[5], y0, y1);
+  break;
+}
 #define LANES(number, cg, kw, sx) CONV_CASE(number, (conv2d_lanes<cg, kw, sx>(r, s, a[0], a[1], SIDE, a[5], y0, y1)))
 LANES(50, 2, 3, 1)
 LANES(51, 4, 3, 1)

@@ -25,6 +25,7 @@ FRAGMENTS = (
     "depthwise",
     "pooling",
     "winograd",
+    "stem",
     "grouped",
     "transposed",
     "norm",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mconv.backends.cpp.choose import convolution_algorithm, pointwise_algorithm
+from mconv.backends.cpp.choose import convolution_algorithm, is_stem, pointwise_algorithm
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,11 @@ def test_only_a_plain_3x3_has_another_algorithm() -> None:
 )
 def test_pointwise(inputs: int, outputs: int, pixels: int, want: str) -> None:
     assert pointwise_algorithm(inputs, outputs, pixels) == want
+
+
+def test_a_first_layer_of_a_large_window() -> None:
+    assert is_stem(3, 64, (7, 7), (2, 2), (1, 1))
+    assert not is_stem(3, 64, (3, 3), (2, 2), (1, 1))
+    assert not is_stem(3, 64, (7, 7), (1, 1), (1, 1))
+    assert not is_stem(3, 64, (11, 11), (2, 2), (1, 1))
+    assert not is_stem(3, 64, (7, 7), (2, 2), (2, 2))

@@ -352,6 +352,39 @@ def test_winograd(isa: str, name: str, tile: int, band: int) -> None:
     layer.check(call(isa, ints, layer.post.floats, winograd_arrays(layer, tile))[5], 4 if tile == 4 else 2)
 
 
+STEM = {
+    "7x7": Shape(3, 40, 40, 70, 7, 7, 2, 2, pads=(3, 3, 3, 3)),
+    "8x8": Shape(2, 16, 33, 29, 8, 8, 2, 2, pads=(3, 3, 4, 4)),
+    "6x7 without pads": Shape(4, 33, 27, 90, 6, 7, 2, 2),
+    "5x3": Shape(1, 32, 19, 21, 5, 3, 2, 2, pads=(2, 1, 2, 1)),
+    "wider than the image": Shape(2, 20, 3, 5, 7, 7, 2, 2, pads=(5, 6, 5, 6)),
+    "one result": Shape(3, 48, 7, 7, 7, 7, 2, 2),
+}
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["at once", "in parts"])
+@pytest.mark.parametrize("name", STEM)
+def test_stem(isa: str, name: str, parts: bool) -> None:
+    layer = Layer(STEM[name], SILU_ADD if parts else ADD_RELU)
+    s = layer.shape
+    plan = packing.stem_plan(s.c, (s.oh, s.ow))
+    if parts:
+        plan = replace(plan, band=4, chunk=min(plan.chunk, 3))
+    u = np.full(49 * 4 * s.c * packing.blocks_of(s.k) * 16, np.nan, np.float32)
+    arrays = [*layer.arrays(layer.x.reshape(-1), packing.pack_planar(layer.weight), result(s)), u]
+    ints = conv_ints(42, s, layer.post, plan=plan, planar=True)
+    layer.check(call(isa, ints, layer.post.floats, arrays)[5], 4)
+    rows = range(0, s.oh, 3)  # as rows of a stream are: not from a multiple of four on
+    got = arrays[5] = result(s)
+    for first in rows:
+        ints = conv_ints(42, s, layer.post, (first, min(s.oh, first + 3)), plan=plan, planar=True)
+        done = call(isa, ints, layer.post.floats, arrays)[5]
+        assert done is not None
+        new = done.reshape(-1, s.oh, s.ow * 16)[:, first : first + 3]
+        got.reshape(-1, s.oh, s.ow * 16)[:, first : first + 3] = new
+    layer.check(got, 4)
+
+
 @pytest.mark.parametrize("shape", [WINOGRAD["odd"], Shape(16, 40, 70, 9, 3, 3).same()], ids=["few rows", "many rows"])
 def test_winograd_with_threads(shape: Shape) -> None:
     layer = Layer(shape, ADD_RELU)
