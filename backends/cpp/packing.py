@@ -282,8 +282,11 @@ def attention_plan(queries: int, keys: int, width: int, value_width: int) -> tup
     return rows, lanes * width + blocks_of(value_width) * BLOCK * keys + rows * lanes
 
 
+STRASSEN_PIXELS = 84
+"""Pixels of a block of ``pointwise_strassen``: its halves are whole tiles of 14 pixels and of 6."""
+
+
 def strassen_plan(inputs: int, pixels: int) -> tuple[int, int]:
     """``Pointwise.block`` of ``pointwise_strassen`` and the floats of scratch: six sums of quarters beside x."""
-    most = max(4 * 14, L2_FLOATS * 5 // 8 // (inputs * 5 // 2))
-    block = -(-pixels // -(-pixels // most))
+    block = min(pixels, STRASSEN_PIXELS)
     return block, 6 * (inputs // 2) * -(-block // 2)

@@ -197,14 +197,15 @@ MC_NOINLINE void pointwise_strassen(Run& r, const Pointwise& s, const float* x, 
     const float* xr = x + ring_row(row, s.xring) * s.w * 16;
     float* yr = y + ring_row(row, s.yring) * s.w * 16;
     const float* rr = e.residual ? e.residual + ring_row(row, s.post.rring) * s.w * 16 : nullptr;
-    const Split parts(pixels, r.threads > 1 ? imin(s.block, imax(4 * TILE_PIXELS, ceil_div(pixels, 4 * r.threads))) : s.block);
-    const int want = r.threads > 1 ? imin(panels, ceil_div(4 * r.threads, parts.parts)) : 1;
+    // blocks of that very size: its halves are whole tiles, and only the last block's are not
+    const int parts = ceil_div(pixels, s.block);
+    const int want = r.threads > 1 ? imin(panels, ceil_div(4 * r.threads, parts)) : 1;
     const Split groups(panels, ceil_div(panels, want));
-    parallel(r, parts.parts * groups.parts, [&](int item, int worker) {
+    parallel(r, parts * groups.parts, [&](int item, int worker) {
       const int p = item / groups.parts, g = item % groups.parts;
-      const size_t first = (size_t)parts.begin(p) * 16;
-      strassen_block(s, xr + first, u, e, yr + first, rr ? rr + first : nullptr, parts.size(p), groups.begin(g),
-                     groups.begin(g) + groups.size(g), r.scratch(worker));
+      const size_t first = (size_t)p * s.block * 16;
+      strassen_block(s, xr + first, u, e, yr + first, rr ? rr + first : nullptr, imin(s.block, pixels - p * s.block),
+                     groups.begin(g), groups.begin(g) + groups.size(g), r.scratch(worker));
     });
   }
 }

@@ -22,7 +22,8 @@ struct Tile {
 };
 
 const ptrdiff_t NO_TAPS[1] = {0};
-constexpr int PREFETCH_STEPS = 48, TILE_AHEAD = 1;
+// Steps of weights that are asked for beforehand: about 1,000 cycles of them, as long as memory takes with some to spare.
+constexpr int PREFETCH_STEPS = MC_VL == 16 ? 48 : MC_VL == 8 ? 160 : 96, TILE_AHEAD = 1;
 #ifndef MCONV_SUM_TERMS
 #define MCONV_SUM_TERMS 512
 #endif
