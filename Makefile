@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
-# onnx2tf pins packages of its own, and its newer versions want a newer Python
+# onnx2tf pins packages of its own, TensorFlow among them. From Python 3.12 on pip takes its version 2, which writes
+# TFLite without TensorFlow by default: ONNX2TF_PYTHON=python3.12 compares with that.
 ONNX2TF := .venv-onnx2tf
-ONNX2TF_PYTHON ?= $(or $(shell command -v python3.13 || command -v python3.12),$(PYTHON))
+ONNX2TF_PYTHON ?= $(PYTHON)
 TFLITE_NETWORKS := $(addprefix build/zoo/,$(addsuffix .torchscript.onnx,mobilenet_v2 resnet50 efficientnet_b0 \
 	densenet121 convnext_tiny vit_b_16))
 
@@ -54,7 +55,7 @@ $(VENV)/.bench: $(VENV)/.dev
 
 $(ONNX2TF)/.done:
 	$(ONNX2TF_PYTHON) -m venv $(ONNX2TF)
-	$(ONNX2TF)/bin/python -m pip install --quiet --disable-pip-version-check 'onnx2tf[tensorflow]'
+	$(ONNX2TF)/bin/python -m pip install --quiet --disable-pip-version-check onnx2tf
 	touch $@
 
 zoo: $(VENV)/.bench ## export torchvision's networks with both exporters, convert and verify each

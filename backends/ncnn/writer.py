@@ -20,6 +20,8 @@ TAG_FP32 = b"\x00\x00\x00\x00"
 TAG_FP16 = (0x01306B47).to_bytes(4, "little")
 LARGEST_FP16 = 65504.0
 _LONGEST_NAME = 200  # ncnn reads names into 256 bytes
+_COLUMNS = 16
+"""Of a transposed matrix that are copied together: a cache line of each row."""
 _BLOCK = 1 << 20  # elements converted at a time
 
 
@@ -183,8 +185,23 @@ def _weight(weight: Weight, fp16: bool) -> Iterator[Chunk]:
     yield from _converted(array, np.dtype("<f4"))
 
 
+def _contiguous(array: Array) -> Array:
+    """The elements in order; a copy only where they do not lie so.
+
+    numpy copies a transposed matrix column by column, of each cache line one number at a time: a few rows at once take
+    a third of the time.
+    """
+    matrix = array.squeeze()
+    if matrix.ndim != 2 or matrix.flags.c_contiguous or not matrix.flags.f_contiguous:
+        return np.ascontiguousarray(array)
+    result = np.empty(matrix.shape, array.dtype)
+    for start in range(0, matrix.shape[1], _COLUMNS):
+        result[:, start : start + _COLUMNS] = matrix[:, start : start + _COLUMNS]
+    return result
+
+
 def _converted(array: Array, dtype: np.dtype[np.floating]) -> Iterator[Chunk]:
-    flat = np.ascontiguousarray(array).reshape(-1)  # a copy only where the array is no contiguous view
+    flat = _contiguous(array).reshape(-1)
     if flat.dtype == dtype:
         if flat.size:
             yield flat.data.cast("B")

@@ -66,6 +66,14 @@ def test_bin_holds_tags_and_weights() -> None:
     assert half == TAG_FP16 + weight.astype(np.float16).tobytes() + bias.tobytes()
 
 
+@pytest.mark.parametrize("shape", [(50, 70), (70, 16), (3, 40)])
+def test_transposed_weights_are_written_in_order(shape: tuple[int, int]) -> None:
+    b = Builder()
+    weight = numbers(*shape).T
+    b.output(b.add(Linear(), b.input("x", DType.F32, (1, weight.shape[1])), b.constant(weight)), "y")
+    assert emit(b.graph).content(".bin") == TAG_FP32 + np.ascontiguousarray(weight).tobytes()
+
+
 def test_fp16_is_padded_to_words_and_kept_from_overflowing() -> None:
     for weight, tag, size in ((numbers(1, 3), TAG_FP16, 12), (numbers(1, 3) * 1e6, TAG_FP32, 16)):
         b = Builder()
