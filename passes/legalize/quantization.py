@@ -15,11 +15,13 @@ from mconv.ir.ops import (
     Dequantize,
     Div,
     Gather,
+    Linear,
     MatMul,
     MatMulInteger,
     Mul,
     Quantize,
     Quantized,
+    Relu,
     Reshape,
     Round,
     Slice,
@@ -29,6 +31,39 @@ from mconv.ir.ops import (
 from ..pattern import Match
 from ..rewrite import Add
 from .decompose import decompose
+
+
+@decompose(Quantized)
+def whole_numbers_between_integers(m: Match, add: Add) -> Value:
+    """Quantized(x w) is the product of their steps, exact in floats, and Quantize by scale / (scales of x and w)."""
+    op = m.op(Quantized)
+    inner = op.inner
+    m.require(isinstance(inner, Conv | Linear), "it is no product with weights")
+    assert isinstance(inner, Conv | Linear)
+    m.require(isinstance(inner.activation, Relu | None), f"{inner.activation} is of real numbers")
+    (x, of_x, zero_x), (w, of_w, zero_w), *rest = op.triples(m.root.operands[2:])
+    b, of_b, _ = rest[0] if rest else (None, None, None)
+    point = m.get("zero_point")
+    fixed = [m["scale"], of_x, w, of_w, *([b, of_b] if b is not None else [])]
+    m.require(x is not None and all(v is not None for v in fixed), "an operand is a real number")
+    m.require(all(v is None or v.data is not None for v in (*fixed, zero_w, point)), "they are computed")
+    scale, unit_x, weights, unit_w, *biases = [v.constant for v in fixed if v is not None]
+    assert x is not None
+    m.require(unit_x.size == scale.size == 1 and op.axes[1] in {None, 0}, "the scales lie along another axis")
+    m.require(scale.dtype == unit_x.dtype == unit_w.dtype == np.float32, "the scales are no 32-bit floats")
+    unit = unit_x.reshape(()) * unit_w.reshape(-1)
+    if biases:
+        m.require(np.allclose(biases[1].reshape(-1), unit, rtol=1e-5, atol=0), "the bias has a scale of its own")
+    zeros = None if zero_w is None else zero_w.constant
+    ones = np.ones(() if zeros is None else zeros.shape, np.float32)
+    steps = evaluate(Dequantize(0 if ones.size > 1 else None), [weights, ones, zeros])[0]
+    real = add(Dequantize(), x, np.ones((), np.float32), zero_x)
+    product = add(inner, real, steps, biases[0].astype(np.float32) if biases else None)
+    last = isinstance(inner, Linear) or inner.channels_last
+    axis = None if unit.size == 1 else product.type.rank - 1 if last else 1
+    factor = (1 / (unit / scale.reshape(())).astype(np.float64)).astype(np.float32).reshape(() if axis is None else -1)
+    points = None if point is None else np.broadcast_to(point.constant.reshape(()), factor.shape)
+    return add(Quantize(op.dtype, axis), product, factor, points)
 
 
 @decompose(Quantized)

@@ -214,6 +214,32 @@ def test_a_row_of_which_all_is_hidden_gives_zeros(causal: bool) -> None:
     assert "Attention" not in kinds(graph)
 
 
+@pytest.mark.parametrize("each", [False, True], ids=["one scale", "a scale a filter"])
+def test_a_product_of_integers_is_summed_in_whole_numbers(each: bool) -> None:
+    """So many results lie half-way between two integers now and then, and must fall to the same side."""
+    chance = np.random.default_rng(5)
+    scales = chance.uniform(0.005, 0.03, 6 if each else ()).astype(np.float32)
+    zero_w = np.zeros(scales.shape, np.int8)
+    weights = chance.integers(-127, 128, (6, 4, 3, 3)).astype(np.int8)
+    bias = chance.integers(-3000, 3000, 6).astype(np.int32)
+
+    def make(b: B) -> Value:
+        x = b.x(8, 4, 40, 40, dtype=DType.I8)
+        axis = 0 if each else None
+        op = o.Quantized(o.Conv((1, 1), (1,) * 4, (1, 1), activation=o.Relu()), (None, axis, axis), DType.I8)
+        of_x, of_b = np.float32(0.021), np.float32(0.021) * scales
+        operands = (np.float32(0.131), np.int8(-9), x, of_x, np.int8(3), weights, scales, zero_w, bias, of_b)
+        return b.add(op, *(v if isinstance(v, Value) else b.constant(np.asarray(v)) for v in operands))
+
+    graph = build(make)
+    given = {"x": chance.integers(-128, 128, (8, 4, 40, 40)).astype(np.int8)}
+    (before,) = run(graph, given).values()
+    LEGALIZE.run(graph, Context(Refusing(o.Quantized)))
+    assert kinds(graph) == ["Dequantize", "Conv", "Quantize"]
+    (after,) = run(graph, given).values()
+    np.testing.assert_array_equal(after, before)
+
+
 def test_integers_are_not_taken_for_floats() -> None:
     graph = build(lambda b: b.add(o.Expand((2, 3)), b.x(1, 3, dtype=DType.I64)))
     target = Refusing(o.Expand)

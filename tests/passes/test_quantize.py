@@ -232,14 +232,18 @@ def between_integers(case: Case) -> Graph | None:
 
 @pytest.mark.parametrize("name", sorted(CASES_OF))
 def test_every_operator_keeps_its_numbers(name: str) -> None:
-    """Joined into Quantized, moved, or left; and taken apart again."""
+    """Joined into Quantized, moved, or left; and taken apart again.
+
+    A product is summed in integers then, and where a result lies half-way between two it may become the other one.
+    """
+    step = 1 / 127 if name in {"Conv", "Linear"} else 0
     for case in CASES_OF[name]:
         graph = between_integers(case)
         if graph is not None:
-            rewritten(graph, pipeline.simplify(), tolerance=0)
+            rewritten(graph, pipeline.simplify(), tolerance=step)
             again = parse_graph(format_graph(graph, constants="full"))
             assert [node.op for node in again.nodes] == [node.op for node in graph.nodes]
-            rewritten(graph, pipeline.prepare(Refusing()), Refusing(o.Quantized), tolerance=0)
+            rewritten(graph, pipeline.prepare(Refusing()), Refusing(o.Quantized), tolerance=step)
 
 
 def constants(graph: Graph) -> set[DType]:
