@@ -1,9 +1,7 @@
 """Inputs to compare runtimes on: photographs for networks that look at pictures, and random numbers for all.
 
-Rounding grows in a deep network, and by how much depends on what it is fed: on noise, which no network was trained on,
-two runtimes of 32-bit floats part ten times as far as on a photograph, and both as far from the exact result. So
-whether a conversion is right is judged on photographs where the input is a picture; the difference on noise is told
-beside it. The photographs are the two that ship with scikit-learn.
+The photographs are the two that ship with scikit-learn. Which of the feeds say something of a network is told by
+``wide.py``.
 """
 
 from __future__ import annotations
@@ -49,11 +47,6 @@ def noise(inputs: Inputs, seed: int = 0) -> Arrays:
         else:
             values[name] = random.integers(0, 8, shape).astype(dtype)
     return values
-
-
-def judged(errors: Mapping[str, float]) -> float:
-    """Of the errors by feed, that which tells whether a result is right: the worst photograph, or noise without any."""
-    return max((error for feed, error in errors.items() if feed != NOISE), default=errors.get(NOISE, float("nan")))
 
 
 @cache
