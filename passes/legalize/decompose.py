@@ -1,7 +1,8 @@
 """Legalization: what the target refuses is decomposed into what it may take.
 
 ``@decompose(Op)`` declares a decomposition once, for all targets; it is used only where a target refuses the node.
-The pieces are asked about in turn, so decompositions build on each other.
+The pieces are asked about in turn, so decompositions build on each other.  A piece that is what it came from, or what
+that came from, stays refused: two decompositions would undo each other's work for ever.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from mconv.ir import Graph, Node, Op, Value
+from mconv.ir import Graph, Node, Op, TensorType, Value
 from mconv.ir.op import TypeMismatch
 from mconv.ir.record import Record
 from mconv.ir.verify import compatible
@@ -65,17 +66,32 @@ class Legalize(Record):
         if target is None:
             return 0
         queue = deque(graph.nodes)
+        ancestors: dict[Node, frozenset[_Likeness]] = {}
         budget = MAX_STEPS_PER_NODE * (len(graph) + 1)
         count = 0
         while queue and count < budget:
             node = queue.popleft()
             if node not in graph or type(node.op) not in DECOMPOSITIONS or target.refusal(node) is None:
                 continue
+            before = ancestors.get(node, frozenset())
+            likeness = _likeness(node)
+            if likeness in before:
+                context.record("decompose", node, "it is itself a piece of such a node")
+                continue
             pieces = _take_apart(graph, node, context)
             if pieces is not None:
                 count += 1
                 queue.extend(pieces)
+                ancestors.update(dict.fromkeys(pieces, before | {likeness}))
         return count
+
+
+_Likeness = tuple[Op, tuple["Value | TensorType | None", ...]]
+
+
+def _likeness(node: Node) -> _Likeness:
+    """What a decomposition sees of a node: its operator, its constants, the types of the others."""
+    return node.op, tuple(v if v is None or v.data is not None else v.type for v in node.operands)
 
 
 def _take_apart(graph: Graph, node: Node, context: Context) -> list[Node] | None:

@@ -247,6 +247,16 @@ def test_integers_are_not_taken_for_floats() -> None:
     assert kinds(graph) == ["Expand"]
 
 
+def test_decompositions_that_undo_each_other_end() -> None:
+    """A Cast's axes are merged by Reshapes, which go through floats, by Casts of all axes: the first one again."""
+    graph = build(lambda b: b.add(o.Cast(DType.F32), b.add(o.Cast(DType.BF16), b.x(2, 3, 4, 5))))
+    target = Refusing(when=lambda n: any(v.type.dtype is DType.BF16 for v in (*n.inputs, *n.results)))
+    target.casts_around = True
+    steps = LEGALIZE.run(graph, Context(target))
+    assert 2 <= steps <= 10
+    assert any(target.refusal(node) for node in graph.nodes)
+
+
 def test_many_windows_stay_in_one_piece() -> None:
     graph = build(lambda b: b.add(o.Unfold(0, 65), b.x(129)))
     rewritten(graph, [LEGALIZE], Refusing(o.Unfold))
