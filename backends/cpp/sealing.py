@@ -65,6 +65,38 @@ static bool read_key(const char* path) {
   return n == 64;
 }
 """
+WATCH = """
+// A changed byte in what runs before the look at the code can end the program in any way, or keep it from ending. So it
+// runs in a child, from before the first constructor on (some are the compiler's), and what ends the child is an error.
+static bool watched = false;
+
+static void watch() {
+  if (watched) return;
+  watched = true;
+  const pid_t child = fork();
+  if (child == 0) alarm(%(seconds)d);
+  if (child <= 0) return;
+  int status;
+  if (waitpid(child, &status, 0) == child && WIFEXITED(status)) _exit(WEXITSTATUS(status));
+  char text[64];
+  const int n = std::snprintf(text, sizeof text, "the program was changed: FAILED (%%d)\\n", %(guard)s_ERROR_CODE);
+  _exit(write(1, text, size_t(n)) == n ? 1 : 2);
+}
+
+#ifdef __linux__
+__attribute__((section(".preinit_array"), used)) static void (*const watch_first)() = watch;
+#endif
+"""
+WATCH_CALL = """  watch();
+"""
+WATCH_END = """      if (!error) alarm(0);  // the code is as it was sealed
+"""
+WATCH_INCLUDES = """#include <sys/wait.h>
+#include <unistd.h>
+"""
+LONGEST = 30
+"""Seconds that a self-test may take to open the weights and look at the code, and one more for each MB of weights: a
+slow, emulated machine does it in less."""
 ASK_KEY = """  if (argc < 2 || !read_key(argv[1])) {
     std::fprintf(stderr, "usage: %s KEYFILE\\n", argv[0]);
     return 2;
@@ -117,7 +149,7 @@ SEAL_EXAMPLE = "\t$(RUN) ./selftest %(key)s--seal $@\n"
 
 def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
     """What templates have to say of sealed weights; nothing where they are in the clear."""
-    empty: tuple[str, ...] = (
+    empty = [
         "AEAD",
         "TAG",
         "OPEN",
@@ -127,8 +159,10 @@ def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
         "TEST_KEY",
         "ASK_KEY",
         "SET_KEY",
-    )
-    empty = (*empty, "SEAL_DECLARATION", "SEAL_CALL", "SEAL_LINE", "SEALER", "SEAL_EXAMPLE")
+        "SEALER",
+        "SEAL_EXAMPLE",
+    ]
+    empty += ["WATCH", "WATCH_CALL", "WATCH_END", "WATCH_INCLUDES", "SEAL_DECLARATION", "SEAL_CALL", "SEAL_LINE"]
     plain: dict[str, object] = {**dict.fromkeys(empty, ""), "OPENED": blob.opened}
     seal, guard = blob.seal, name.upper()
     if seal is None or code_key is None:
@@ -144,6 +178,10 @@ def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
         "WIPE": WIPE,
         "TEST_KEY": "" if seal.embedded else TEST_KEY,
         "TAG": TAG % {"mark": ", ".join(map(str, mark)), "code_key": code_key.buffer.offset},
+        "WATCH": WATCH % {"guard": guard, "seconds": LONGEST + (blob.nbytes >> 20)},
+        "WATCH_END": WATCH_END,
+        "WATCH_CALL": WATCH_CALL,
+        "WATCH_INCLUDES": WATCH_INCLUDES,
         "CHECK_CODE": CHECK_CODE % {"guard": guard},
         "SEAL_CODE": SEAL_CODE % {"name": name},
         "SEAL_DECLARATION": SEAL_DECLARATION % {"name": name},

@@ -1,13 +1,13 @@
 // Runs the self-test on every instruction set that the processor has, with one thread and with two.
 #include <sys/stat.h>
-
+@WATCH_INCLUDES@
 #include <cstdio>
 #include <cstring>
 #include <new>
 #include <string>
 
 #include "@NAME@.h"
-@TEST_KEY@@SEAL_DECLARATION@
+@TEST_KEY@@WATCH@@SEAL_DECLARATION@
 // Where the weights are not in the library: their file in the folder that the test is run in.
 static void give_weights(@NAME@_options& options) {
 #ifdef @GUARD@_EXTERNAL_WEIGHTS
@@ -29,7 +29,7 @@ static void give_weights(@NAME@_options& options) {
 }
 
 int main(int argc, char** argv) {
-  (void)argc, (void)argv;
+@WATCH_CALL@  (void)argc, (void)argv;
 @ASK_KEY@@SEAL_CALL@  int failed = 0, ran = 0;
   for (const char* isa : {"base", "avx2", "avx512"}) {
     for (int threads = 1; threads <= 2; threads++) {
@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
 @SET_KEY@      @NAME@_model* model = nullptr;
       int error = @NAME@_create(&model, &options);
       if (error == @GUARD@_ERROR_ARGUMENT) continue;  // another processor's
-      if (!error) error = @NAME@_selftest(model);
+@WATCH_END@      if (!error) error = @NAME@_selftest(model);
       @NAME@_destroy(model);
       std::printf("%s, threads %d: %s (%d)\n", isa, threads, error ? "FAILED" : "ok", error);
       failed += error != 0;

@@ -21,18 +21,19 @@ DIGITS = Path(__file__).parents[3] / "examples" / "digits" / "digits.onnx"
 ERROR_KEY, ERROR_WEIGHTS, ERROR_CODE = 3, 4, 6
 
 
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["g++", "clang++"])
+def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The folder of a strong build of the digits, made, with its key beside it."""
-    if not shutil.which("g++") or not shutil.which("make"):
-        pytest.skip("no g++ or make")
+    compiler: str = request.param
+    if not shutil.which(compiler) or not shutil.which("make"):
+        pytest.skip(f"no {compiler} or make")
     folder = tmp_path_factory.mktemp("sealed")
     (folder / "key").write_bytes(protect.new_key())
     out = folder / "out"
     mconv.convert(
         DIGITS, "cpp", output=out, verify=False, protect="strong", key=folder / "key", build_seed="customer 7"
     )
-    made = ["make", "-s", "-j", "2", "-C", str(out), f"KEY={folder / 'key'}"]
+    made = ["make", "-s", "-j", "2", "-C", str(out), f"CXX={compiler}", f"KEY={folder / 'key'}"]
     subprocess.run(made, check=True, capture_output=True)
     return out
 
@@ -77,13 +78,11 @@ def test_changed_weights_and_constants_are_refused(build: Path, tmp_path: Path) 
         assert (status, error) in {(1, str(ERROR_WEIGHTS)), (1, str(ERROR_CODE))}
 
 
-def test_changed_code_is_refused_where_it_lives_to_look(build: Path, tmp_path: Path) -> None:
-    """The code that opens and looks runs before the look; a changed bit in it may end the program."""
-    found = [selftest(path, build.parent / "key") for path in changed(build / "selftest", tmp_path, ".text", 20)]
-    refused = [(status, error) for status, error in found if status > 0]
-    assert len(refused) >= 14
-    assert set(refused) <= {(1, str(ERROR_CODE)), (1, str(ERROR_WEIGHTS))}
-    assert all(status != 0 for status, _ in found), "a changed program passes"
+def test_changed_code_is_refused(build: Path, tmp_path: Path) -> None:
+    """The code that opens and looks runs before the look: what a changed bit in it breaks is refused all the same."""
+    for path in changed(build / "selftest", tmp_path, ".text", 40):
+        status, error = selftest(path, build.parent / "key")
+        assert (status, error) in {(1, str(ERROR_CODE)), (1, str(ERROR_WEIGHTS))}
 
 
 def test_it_gives_nothing_away_and_its_build_is_recognised(build: Path, tmp_path: Path) -> None:
