@@ -69,7 +69,7 @@ def compare(nets: list[Any], mats: list[Any], seconds: float) -> list[float]:
 
 
 def main() -> int:
-    """The command line; exit status 1 when a network is slower than 1.05 times pnnx's."""
+    """The command line; exit status 1 when a network is slower than 1.05 times pnnx's, or none was compared."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--zoo", type=Path, default=Path("build/zoo"), help="folder of the networks (default %(default)s)"
@@ -98,9 +98,11 @@ def main() -> int:
             f"{model.stem:42} mconv {mine * 1e3:8.1f} ms  pnnx {other * 1e3:8.1f} ms  ratio {mine / other:.3f}",
             flush=True,
         )
-    if ratios:
-        worst = max(ratios, key=lambda name: ratios[name])
-        print(f"median ratio {statistics.median(ratios.values()):.3f}, worst {ratios[worst]:.3f} ({worst})")
+    if not ratios:
+        print(f"nothing to compare in {options.work}: benchmarks/networks.py with --work {options.work} goes before")
+        return 1
+    worst = max(ratios, key=lambda name: ratios[name])
+    print(f"median ratio {statistics.median(ratios.values()):.3f}, worst {ratios[worst]:.3f} ({worst})")
     return int(any(ratio > 1.05 for ratio in ratios.values()))
 
 
