@@ -20,6 +20,15 @@ from .net import Net
 from .sized import capacity
 from .view import View
 
+CMAKE_STRIP = """
+# Only what the interface declares has a name.
+if(CMAKE_STRIP)
+  foreach(library %(name)s %(name)s_shared)
+    add_custom_command(TARGET ${library} POST_BUILD COMMAND ${CMAKE_STRIP} --strip-unneeded $<TARGET_FILE:${library}>)
+  endforeach()
+endif()
+"""
+
 
 class Build:
     """What is written for a net: the plan of its memory, its blob, and the text of each file."""
@@ -93,8 +102,6 @@ class Build:
         goldens = "".join(
             project.golden_initializer(views, count) for views, count in self._goldens[1]
         )  # fmt: skip
-        sealed = sealing.words(self.blob, self.name, self.code_key)
-        sealed["SEAL_LINE"] = str(sealed["SEAL_LINE"]).replace("@NAME@", self.name)
         return {
             "NAME": self.name,
             "GUARD": self.guard,
@@ -111,9 +118,10 @@ class Build:
             "GOLDENS": goldens,
             "GOLDEN_RANGE": self._goldens[0],
             "TOLERANCE": project.TOLERANCE,
-            **sealed,
+            **sealing.words(self.blob, self.name, self.code_key),
             "STRIP_LINE": "" if self.is_readable else "\t$(STRIP) --strip-unneeded $@\n",
             "SHARED_FLAGS": "" if self.is_readable else " -s",
+            "CMAKE_STRIP": "" if self.is_readable else CMAKE_STRIP % {"name": self.name},
         }
 
     def _add_code_key(self) -> View:

@@ -140,11 +140,21 @@ SEAL_LINE = """
 # The tag of the code goes into what is linked (for another machine: make RUN=qemu-aarch64, or on that machine).
 # With a key of your own: make KEY=file
 all: sealed
-sealed: lib@NAME@.so selftest
-	$(RUN) ./selftest %(key)s--seal lib@NAME@.so selftest
+sealed: lib%(name)s.so selftest
+	$(RUN) ./selftest %(key)s--seal lib%(name)s.so selftest
 	touch $@
 """
 SEAL_EXAMPLE = "\t$(RUN) ./selftest %(key)s--seal $@\n"
+CMAKE_SEAL = """
+# The tag of the code goes into what is linked. With a key of your own: cmake -DKEY=file
+set(KEY "" CACHE FILEPATH "the key of the weights, where they have one of your own")
+add_dependencies(%(name)s_shared %(name)s_selftest)
+add_dependencies(%(name)s_example %(name)s_selftest)
+foreach(target %(name)s_selftest %(name)s_shared %(name)s_example)
+  add_custom_command(TARGET ${target} POST_BUILD COMMAND %(name)s_selftest ${KEY} --seal $<TARGET_FILE:${target}>
+    WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+endforeach()
+"""
 
 
 def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
@@ -162,7 +172,16 @@ def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
         "SEALER",
         "SEAL_EXAMPLE",
     ]
-    empty += ["WATCH", "WATCH_CALL", "WATCH_END", "WATCH_INCLUDES", "SEAL_DECLARATION", "SEAL_CALL", "SEAL_LINE"]
+    empty += [
+        "WATCH",
+        "WATCH_CALL",
+        "WATCH_END",
+        "WATCH_INCLUDES",
+        "SEAL_DECLARATION",
+        "SEAL_CALL",
+        "SEAL_LINE",
+        "CMAKE_SEAL",
+    ]
     plain: dict[str, object] = {**dict.fromkeys(empty, ""), "OPENED": blob.opened}
     seal, guard = blob.seal, name.upper()
     if seal is None or code_key is None:
@@ -188,7 +207,8 @@ def words(blob: Blob, name: str, code_key: View | None) -> dict[str, object]:
         "SEAL_CALL": (SEAL_CALL % {"name": name, "guard": guard}).replace(
             "@SET_KEY@", "" if seal.embedded else "    options.key = give_key;\n"
         ),
-        "SEAL_LINE": SEAL_LINE % {"key": key},
+        "SEAL_LINE": SEAL_LINE % {"name": name, "key": key},
+        "CMAKE_SEAL": CMAKE_SEAL % {"name": name},
         "SEALER": " selftest",
         "SEAL_EXAMPLE": SEAL_EXAMPLE % {"key": key},
         "ASK_KEY": "" if seal.embedded else ASK_KEY,

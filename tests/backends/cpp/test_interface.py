@@ -117,20 +117,43 @@ def test_weights_from_the_caller(tmp_path: Path) -> None:
     assert weights[:64] not in (tmp_path / "out" / "libdigits.so").read_bytes()
 
 
-@pytest.mark.parametrize("external", ["OFF", "ON"])
-def test_cmake(external: str, tmp_path: Path) -> None:
+def cmake(source: Path, made: Path, *settings: str) -> None:
     folders.need("g++", "cmake", "make")
-    folders.written(DIGITS, tmp_path / "out")
-    made = tmp_path / "made"
-    settings = [f"-DDIGITS_EXTERNAL_WEIGHTS={external}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror"]
+    flags = "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror"
     for command in (
-        ["cmake", "-S", str(tmp_path / "out"), "-B", str(made), *settings],
+        ["cmake", "-S", str(source), "-B", str(made), flags, *settings],
         ["cmake", "--build", str(made), "--parallel", "2"],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("external", ["OFF", "ON"])
+def test_cmake(external: str, tmp_path: Path) -> None:
+    folders.written(DIGITS, tmp_path / "out")
+    made = tmp_path / "made"
+    cmake(tmp_path / "out", made, f"-DDIGITS_EXTERNAL_WEIGHTS={external}")
     done = subprocess.run([str(made / "selftest")], cwd=tmp_path / "out", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert (made / "libdigits.so").exists()
     assert (made / "libdigits.a").exists()
     assert not (made / "example").exists()
+
+
+def test_cmake_protects_as_make_does(tmp_path: Path) -> None:
+    """No symbols but the interface's, and a seal on the code: one other byte of it, in the library, is refused."""
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    folders.written(DIGITS, tmp_path / "out", protect="strong", key=tmp_path / "key")
+    made = tmp_path / "made"
+    cmake(tmp_path / "out", made, f"-DKEY={tmp_path / 'key'}")
+    listed = subprocess.run(["nm", str(made / "libdigits.so")], capture_output=True, text=True, check=False)
+    assert listed.stdout == ""
+    content = (made / "selftest").read_bytes()
+    changed = made / "changed"
+    at = content.index(b"threads %d")
+    changed.write_bytes(content[:at] + b"T" + content[at + 1 :])
+    changed.chmod(0o755)
+    for program, status in (("selftest", 0), ("changed", 1)):
+        done = subprocess.run([str(made / program), str(tmp_path / "key")], capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout
+    assert "FAILED (6)" in done.stdout
