@@ -115,7 +115,9 @@ static int seal(%(name)s_model* model, const char* path) {
   char part[65536];
   for (size_t n; (n = std::fread(part, 1, sizeof part, file)) > 0;) content.append(part, n);
   std::fclose(file);
-  if (%(name)s_seal_code(model, reinterpret_cast<unsigned char*>(&content[0]), content.size())) return 1;
+  const int error = %(name)s_seal_code(model, reinterpret_cast<unsigned char*>(&content[0]), content.size());
+  if (error < 0) std::fprintf(stderr, "%%s stays unsealed: that needs ELF, Linux and no AddressSanitizer\\n", path);
+  if (error) return error > 0;
   file = std::fopen(beside.c_str(), "wb");
   if (!file) return 1;
   const bool whole = std::fwrite(content.data(), 1, content.size(), file) == content.size();

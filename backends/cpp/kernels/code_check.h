@@ -3,11 +3,22 @@
 //
 //   CodeTag            16 bytes by which sealing finds the place in the file, then the tag; a tag of zeros: not sealed
 //   check_code(t, key) 0: the code around `t` is as it was sealed, or was never; 1: it is not
-//   seal_code(t, key, file, n)  writes the tag into the bytes of a program or shared library that has `t`; 0: done
+//   seal_code(t, key, file, n)  writes the tag into the bytes of a program or shared library that has `t`; 0: done;
+//                      1: it has none, or several; -1: not on this system
 //
 // What is looked at is every segment that is not written, as it lies in the file: position-independent code and the
-// constants it reads (shapes, tables, the sealed weights once more) are not changed by loading. The tag is Poly1305 with a key that is part of the (encrypted) weights.
-#if defined(__linux__) && defined(__ELF__)
+// constants it reads (shapes, tables, the sealed weights once more) are not changed by loading. The tag is Poly1305 with
+// a key that is part of the (encrypted) weights. With AddressSanitizer, which forbids reading between two constants, code
+// stays unsealed.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CODE_UNSEALED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || !defined(__linux__) || !defined(__ELF__)
+#define CODE_UNSEALED
+#endif
+#ifndef CODE_UNSEALED
 #include <elf.h>
 #include <link.h>
 #endif
@@ -19,7 +30,7 @@ struct CodeTag {
   unsigned char tag[16];
 };
 
-#if defined(__linux__) && defined(__ELF__)
+#ifndef CODE_UNSEALED
 
 // The tag of `n` bytes at p, leaving out those of the CodeTag at `hole`, where that is among them.
 inline void code_tag(const unsigned char* key, const unsigned char* mark, const unsigned char* p, size_t n,
@@ -108,7 +119,7 @@ inline int seal_code(const CodeTag* t, const unsigned char* key, unsigned char* 
 #else
 
 inline int check_code(const CodeTag*, const unsigned char*) { return 0; }
-inline int seal_code(const CodeTag*, const unsigned char*, unsigned char*, size_t) { return 1; }
+inline int seal_code(const CodeTag*, const unsigned char*, unsigned char*, size_t) { return -1; }
 
 #endif
 

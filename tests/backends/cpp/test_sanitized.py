@@ -31,7 +31,7 @@ def _sanitizers(tmp_path_factory: pytest.TempPathFactory) -> None:
 def test_memory_and_arithmetic(name: str, tmp_path: Path) -> None:
     source: onnx.ModelProto | Path = folders.everything() if name == "everything" else DIGITS
     model = folders.written(source, tmp_path / name, **({"protect": "strong"} if name == "strong" else {}))
-    folders.make(tmp_path / name, f"CXXFLAGS={MEMORY}", "OPT=-O1", "selftest")
+    folders.make(tmp_path / name, f"CXXFLAGS={MEMORY}", "OPT=-O1")
     folders.tested(tmp_path / name)
     folders.driven(tmp_path / name, model, tmp_path / "driver", *MEMORY.split())
 
