@@ -3,12 +3,15 @@
     python benchmarks/latency.py --zoo build/zoo --work build/networks
 
 reads the files that ``networks.py`` left (its folder ``peers/pnnx`` for pnnx's) and prints, for each network that both
-converted, the median of each and the ratio. Runs alternate, so that what else the machine does meets both alike.
+converted, the median of each and the ratio. Runs alternate, so that what else the machine does meets both alike; and
+both are loaded twice, each first once, since what is loaded first lies elsewhere in memory, which alone can be worth a
+tenth of AlexNet's time.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import statistics
 import sys
@@ -56,7 +59,17 @@ def run(net: Any, mats: list[Any]) -> float:
     return time.perf_counter() - began
 
 
-def compare(nets: list[Any], mats: list[Any], seconds: float) -> list[float]:
+def compare(pairs: list[tuple[Path, Path]], seconds: float) -> tuple[float, float]:
+    """Seconds of two nets (.param, .bin), each loaded first in one of two rounds: the geometric mean of the medians."""
+    found = []
+    for order in (1, -1):
+        nets = [load(*pair) for pair in pairs[::order]]
+        found.append(in_turn(nets, list(inputs(pairs[0][0])), seconds / 2)[::order])
+    first, second = (math.sqrt(a * b) for a, b in zip(*found, strict=True))
+    return first, second
+
+
+def in_turn(nets: list[Any], mats: list[Any], seconds: float) -> list[float]:
     """Median seconds of each net, runs in turn."""
     times: list[list[float]] = [[] for _ in nets]
     for net in nets:
@@ -88,11 +101,10 @@ def main() -> int:
             continue
         try:
             pairs = [(Path(f"{stem}.param"), Path(f"{stem}.bin")) for stem in (ours, theirs)]
-            nets = [load(*pair) for pair in pairs]
+            mine, other = compare(pairs, options.seconds)
         except (ValueError, OSError) as error:
             print(f"{model.stem:42} no comparison: {error}", flush=True)
             continue
-        mine, other = compare(nets, list(inputs(pairs[0][0])), options.seconds)
         ratios[model.stem] = mine / other
         print(
             f"{model.stem:42} mconv {mine * 1e3:8.1f} ms  pnnx {other * 1e3:8.1f} ms  ratio {mine / other:.3f}",

@@ -219,7 +219,8 @@ def _product(net: Net, x: Blob, shape: Shape, axis: int, matrix: Array) -> Blob:
     if after == 1:
         weights = [numbers(matrix, tagged=True)]
         rows = net.reshaped(x, (before, size))
-        return net.layer("Gemm", [rows], (before, count), gemm_params(count, size, -1), weights, suffix=f"axis{axis}")
+        params = gemm_params(before, count, size, -1)
+        return net.layer("Gemm", [rows], (before, count), params, weights, suffix=f"axis{axis}")
     left = net.data(matrix, (count, size), f"resize/{axis}")
     right = net.reshaped(x, (before, size, after) if before != 1 else (size, after))
     result: Shape = (before, count, after) if before != 1 else (count, after)
