@@ -14,6 +14,9 @@ TFLITE_NETWORKS := $(addprefix build/zoo/,$(addsuffix .torchscript.onnx,mobilene
 CPP_NETWORKS := mobilenet_v2 mobilenet_v3_large efficientnet_b0 mnasnet1_0 squeezenet1_1 resnet18 resnet50 googlenet \
 	vgg16 shufflenet_v2_x1_0 densenet121 regnet_y_400mf convnext_tiny vit_b_16
 
+# onnxruntime reports what it runs to its makers, unless asked not to.
+export ORT_DISABLE_TELEMETRY := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint docs bench bench-cpp cpp-builds bench-keras zoo clean
 

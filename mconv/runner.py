@@ -152,7 +152,8 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        # what a runtime leaves in the folder for temporary files goes with ours; onnxruntime reports to its makers
+        env={"ORT_DISABLE_TELEMETRY": "1", **os.environ, "PYTHONPATH": path, "TMPDIR": str(folder)},
     )
     assert process.stdin is not None
     with suppress(BrokenPipeError):  # it has died already; _finish tells how

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -238,3 +239,20 @@ def test_models_are_paired_by_name_then_by_order() -> None:
     assert verification._paired("inputs", ["a", "b"], ["x", "y"]) == {"a": "x", "b": "y"}
     with pytest.raises(mconv.UsageError, match="MC115"):
         verification._paired("outputs", ["a"], [])
+
+
+@pytest.mark.parametrize("target", ["ncnn", "onnx"])
+def test_the_runtimes_leave_nothing_and_do_not_report(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnxruntime, left to itself, writes a device's number and what it is going to report to its makers."""
+    folders = [tmp_path / name for name in ("home", "cache", "temporary")]
+    for name, folder in zip(("HOME", "XDG_CACHE_HOME", "TMPDIR"), folders, strict=True):
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+    for name in ("CI", "ORT_DISABLE_TELEMETRY"):
+        monkeypatch.delenv(name, raising=False)
+    command = [sys.executable, "-m", "mconv", saved(tmp_path), "-t", target, "-o", tmp_path / "out", "--verify"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [path for folder in folders for path in folder.rglob("*") if path.is_file()] == []
