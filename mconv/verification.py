@@ -129,6 +129,7 @@ def verify_files(left: Path, right: Path, options: Options) -> Verification:
     feeds = feed_maker.make(first, options.data, options.seed)
     names = _paired("inputs", [v.name for v in first.inputs], [v.name for v in second.inputs])
     outputs = _paired("outputs", first.output_names, second.output_names)
+    _check_sizes(first, second, names)
     renamed = {names[name]: array for name, array in feeds.items()}
     with source_model(left, readings[0]) as model_a, source_model(right, readings[1]) as model_b:
         found, made = runner.run([(model_a, feeds, list(outputs)), (model_b, renamed, list(outputs.values()))])
@@ -209,6 +210,19 @@ def _paired(what: str, left: Sequence[str], right: Sequence[str]) -> dict[str, s
     if len(left) == len(right):
         return dict(zip(left, right, strict=True))
     raise UsageError(Problem("MC115", f"the models' {what} do not correspond: {list(left)} and {list(right)}"))
+
+
+def _check_sizes(left: Graph, right: Graph, names: Mapping[str, str]) -> None:
+    """UsageError (MC115) where an input has other sizes in the other model; axes of one do not count."""
+    types = {value.name: value.type for value in right.inputs}
+    for value in left.inputs:
+        pair = (value.type, types[names[value.name]])
+        sizes = [[dim for dim in type.shape if dim != 1] for type in pair]
+        if all(type.is_static for type in pair) and sizes[0] != sizes[1]:
+            shown = " in one model and ".join("x".join(map(str, type.shape)) for type in pair)
+            what = f"input '{value.name}' is {shown} in the other: what is fed to both would mean different things"
+            hint = "a conversion with the same layout of inputs: --io-layout model"
+            raise UsageError(Problem("MC115", what, hint=hint))
 
 
 # Blame ---------------------------------------------------------------------------------------------------------

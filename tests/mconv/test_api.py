@@ -72,6 +72,8 @@ def test_verify_compares_two_files(tmp_path: Path) -> None:
     assert found.outputs[0].name == "y"
     with pytest.raises(mconv.UsageError, match="MC115"):
         mconv.verify(source, saved(tmp_path, _two_outputs(), "two.onnx"))
+    with pytest.raises(mconv.UsageError, match="MC115 input 'x' is 1x4 in one model and 1x6 in the other"):
+        mconv.verify(source, saved(tmp_path, chain(width=6), "wide.onnx"))
 
 
 def _two_outputs() -> onnx.ModelProto:
