@@ -23,8 +23,9 @@ from .view import View
 CMAKE_STRIP = """
 # Only what the interface declares has a name.
 if(CMAKE_STRIP)
+  set(unneeded $<IF:$<PLATFORM_ID:Darwin>,-x,--strip-unneeded>)
   foreach(library %(name)s %(name)s_shared)
-    add_custom_command(TARGET ${library} POST_BUILD COMMAND ${CMAKE_STRIP} --strip-unneeded $<TARGET_FILE:${library}>)
+    add_custom_command(TARGET ${library} POST_BUILD COMMAND ${CMAKE_STRIP} ${unneeded} $<TARGET_FILE:${library}>)
   endforeach()
 endif()
 """

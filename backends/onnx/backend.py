@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -63,7 +62,6 @@ class OnnxBackend(Backend):
         threads: int = 1,
     ) -> dict[str, Array]:
         """Run a written model in onnxruntime. MissingExtraError (MC130) where it is not installed."""
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             import onnxruntime as package
         except ImportError as error:

@@ -13,7 +13,6 @@ from mconv.ir import Array
 
 def run(files: Mapping[str, str], feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
     """The values in ``wanted``, inner ones among them, on these feeds."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports to its makers
     import onnxruntime as package
 
     onnxruntime: Any = package

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,8 @@ from mconv.backends.cpp import protect
 from mconv.backends.cpp.runtime import Library
 from mconv.ir.errors import CheckError
 
+from . import folders
+
 DIGITS = Path(__file__).parents[3] / "examples" / "digits" / "digits.onnx"
 ERROR_KEY, ERROR_WEIGHTS, ERROR_CODE = 3, 4, 6
 
@@ -25,8 +26,7 @@ ERROR_KEY, ERROR_WEIGHTS, ERROR_CODE = 3, 4, 6
 def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The folder of a strong build of the digits, made, with its key beside it."""
     compiler: str = request.param
-    if not shutil.which(compiler) or not shutil.which("make"):
-        pytest.skip(f"no {compiler} or make")
+    folders.need(compiler, "make")
     folder = tmp_path_factory.mktemp("sealed")
     (folder / "key").write_bytes(protect.new_key())
     out = folder / "out"
