@@ -12,25 +12,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 PART = 1 / 3
 """Of the limit of errors: what onnxruntime may be off 64 bits where a difference to it is to say something."""
 
 
-def in_64_bits(model: Path, feeds: Sequence[Any]) -> list[Any]:
-    """The model's outputs when all 32-bit floats are computed in 64 bits, by the operators' own definitions."""
-    from mconv import frontends
-    from mconv.ir.interpreter import evaluate
+def in_64_bits(path: Path, feeds: Sequence[Any]) -> list[Any]:
+    """The outputs by ONNX's own reference evaluator, of the model with 64-bit floats for its 32-bit ones."""
+    model = onnx.load(str(path))
+    arrays = [array.astype(np.float64) if array.dtype == np.float32 else array for array in feeds]
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    names = [value.name for value in model.graph.input if value.name not in fixed]
+    return ReferenceEvaluator(_widened(model)).run(None, dict(zip(names, arrays, strict=True)))
 
-    def wide(array: Any) -> Any:
-        return array.astype(np.float64) if array is not None and array.dtype == np.float32 else array
 
-    graph = frontends.load(model)
-    values = dict(zip(graph.inputs, map(wide, feeds), strict=True))
-    for node in graph.nodes:
-        arrays = [None if v is None else wide(v.constant) if v.is_constant else values[v] for v in node.operands]
-        values.update(zip(node.results, map(wide, evaluate(node.op, arrays)), strict=True))
-    return [wide(v.constant) if v.is_constant else values[v] for v in graph.outputs]
+def _widened(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, in place, with doubles for floats: its constants, its inputs and outputs, what it casts to."""
+    graph = model.graph
+    attributes = [attribute for node in graph.node for attribute in node.attribute]
+    for tensor in [*graph.initializer, *(a.t for a in attributes if a.type == onnx.AttributeProto.TENSOR)]:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+    for attribute in attributes:
+        if attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
+            attribute.i = onnx.TensorProto.DOUBLE
+    for value in [*graph.input, *graph.output]:
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    del graph.value_info[:]
+    return model
 
 
 def unsound(errors: Mapping[str, float], references: Mapping[str, float], limit: float) -> set[str]:
