@@ -361,23 +361,24 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=25.0, help="of rounds for each network (default %(default)s)")
     parser.add_argument("--burst", type=float, default=0.06, help="seconds of one turn, at least (default %(default)s)")
     parser.add_argument("--without-arenas", action="store_true", help="do not ask for the engines' arenas")
-    parser.add_argument("--again", action="store_true", help="also measure what has been measured already")
+    peers.add_resume(parser)
     parser.add_argument("--gate", action="store_true", help="exit status 1 where a limit is not held")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     record = options.work / f"cpp-{options.isa or 'base'}-{options.threads}.json"
+    recorded = peers.read_record(record)
     results: dict[str, Any] = {}
-    if record.exists():
-        results = json.loads(record.read_text())
     times = ["network", *(f"{engine} ms" for engine in ENGINES), "best", "ratio", "error"]
     memory = ["network", "convert s", "compile s", "CPU s", "compiler MB", "library MB", "arena MB", "lower bound",
               "bound, nothing streamed", "without reuse", "onnxruntime's", "LiteRT's"]  # fmt: skip
     print("  ".join(times))
     for model in options.models:
         name = model.name.removesuffix(".onnx")
-        if options.again or name not in results:
+        if options.resume and name in recorded:
+            results[name] = recorded[name]
+        else:
             results[name] = measure(model.resolve(), options.work, options)
-            record.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+            peers.write_record(record, recorded | results)
         print("  ".join(time_row(name, results[name])), flush=True)
         print_failures(name, results[name])
     rows = [time_row(name, found) for name, found in results.items()]

@@ -61,11 +61,13 @@ def main() -> int:
         "--work", type=Path, default=Path("build/networks"), help="folder to write (default %(default)s)"
     )
     parser.add_argument("--without-peers", action="store_true", help="do not run pnnx and onnx-simplifier")
+    peers.add_resume(parser)
     options = parser.parse_args()
     record = options.work.resolve() / "peers" / "baseline.json"
     if not options.without_peers:
-        peers.main([*map(str, options.models), "--work", str(record.parent)])
-    known: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
+        resume = ["--resume"] if options.resume else []
+        peers.main([*map(str, options.models), "--work", str(record.parent), *resume])
+    known = peers.read_record(record)
     rows, wrong, larger = [], 0, 0
     for model in options.models:
         ours = convert(model.resolve(), options.work / model.stem)

@@ -5,8 +5,8 @@ kept.  What a tool wrote is then run in the real ncnn runtime and compared with 
 
     python benchmarks/peers.py build/zoo/*.onnx --work build/peers --repeat 3
 
-writes `baseline.json` and `baseline.md` into the folder given by `--work`.  Models already in the JSON file are not
-measured again.  Nothing but the standard library is imported here, since Linux counts a process's memory before
+writes `baseline.json` and `baseline.md` into the folder given by `--work`.  With `--resume`, what the JSON file has is
+not measured again.  Nothing but the standard library is imported here, since Linux counts a process's memory before
 `exec` in its child's peak.
 """
 
@@ -222,6 +222,24 @@ def counts(results: dict[str, Any], peers: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """The option that keeps figures of an earlier run; without it everything printed is measured in this run."""
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where a run ended: do not measure again what its JSON file has"
+    )
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What earlier runs measured, by model; empty where there were none."""
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def write_record(path: Path, results: dict[str, Any]) -> None:
+    """After each model, so that a run that was interrupted can be resumed."""
+    path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -229,19 +247,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("build/peers"), help="folder to write (default %(default)s)")
     parser.add_argument("--peers", nargs="+", choices=sorted(PEERS), default=["pnnx", "onnxsim"])
     parser.add_argument("--repeat", type=int, default=1, help="conversions a tool and model (default %(default)s)")
-    parser.add_argument("--again", action="store_true", help="also measure what is in the JSON file already")
+    add_resume(parser)
     options = parser.parse_args(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
     work = options.work.resolve()
     record = work / "baseline.json"
-    results: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
+    recorded = read_record(record)
+    results: dict[str, Any] = {}
     peers = [PEERS[name] for name in options.peers]
     for model in options.models:
-        known = results.get(model.name, {})
-        missing = [peer for peer in peers if options.again or peer.name not in known]
+        known = recorded.get(model.name, {})
+        missing = [peer for peer in peers if not options.resume or peer.name not in known]
+        results[model.name] = known
         if missing:
             results[model.name] = known | compare(model, missing, work, options.repeat)
-            record.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+            write_record(record, recorded | results)
             one = results[model.name]
             print(model.name, *(f"{peer.name}: {_summary(one, peer.name)}" for peer in missing), sep="  ", flush=True)
         text = table(results, options.peers) + "\n" + counts(results, options.peers)
