@@ -103,7 +103,7 @@ def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--exact", is_flag=True, help="cpp: no Winograd transforms, which round a little more."),
+        click.option("--exact", is_flag=True, help="cpp: round less, be slower: no Winograd, Strassen or long sums."),
         click.option("--debug-names", is_flag=True, help="cpp: name operators and tensors in the source."),
         click.option("--protect", type=click.Choice(["none", "basic", "strong"]), default=None,
                      help="cpp: hide nothing; names and structure of the weights; or encrypt the weights.  "

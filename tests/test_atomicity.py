@@ -9,15 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from mconv.backends.files import write_all
 from mconv.ir.errors import UsageError
 
-DIGITS = Path(__file__).parent.parent / "examples" / "digits" / "digits.onnx"
+from .mconv import models
+from .mconv.models import DIGITS, saved
+
 MOMENTS = 12
 UNNAMED = hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")
 
@@ -44,20 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of 64 MB, whose writing takes long enough to be hit."""
-    random = np.random.default_rng(0)
-    weights = {f"w{i}": random.standard_normal((1024, 1024), dtype=np.float32) / 32 for i in range(16)}
-    nodes = [helper.make_node("MatMul", [f"v{i}", f"w{i}"], [f"v{i + 1}"]) for i in range(16)]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("v0", TensorProto.FLOAT, [1, 1024])],
-        [helper.make_tensor_value_info("v16", TensorProto.FLOAT, [1, 1024])],
-        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
-    )
-    path = tmp_path_factory.mktemp("large") / "large.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
+    return saved(tmp_path_factory.mktemp("large"), models.large(), "large.onnx")
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ class Net:
         self.graph, self.exact = graph, exact
         self.steps: list[Step] = []
         self.fragments: dict[str, None] = {}
-        self.macros: dict[str, None] = {"MCONV_SUM_TERMS 256": None} if exact else {}
+        self.macros: dict[str, None] = {"MCONV_SUM_TERMS 32": None} if exact else {}
         self.prepared: list[Prepared] = []
         self.weights: dict[Buffer, Array] = {}
         self.notes: list[str] = []

@@ -35,6 +35,20 @@ def chain(batch: int | str = 1, width: int = 4) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def large() -> onnx.ModelProto:
+    """64 MB, whose writing takes long enough to be interrupted."""
+    random = np.random.default_rng(0)
+    weights = {f"w{i}": random.standard_normal((1024, 1024), dtype=np.float32) / 32 for i in range(16)}
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", [f"v{i}", f"w{i}"], [f"v{i + 1}"]) for i in range(16)],
+        "large",
+        [helper.make_tensor_value_info("v0", TensorProto.FLOAT, [1, 1024])],
+        [helper.make_tensor_value_info("v16", TensorProto.FLOAT, [1, 1024])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def saved(folder: Path, model: onnx.ModelProto | None = None, name: str = "chain.onnx") -> Path:
     """The model as a file."""
     path = folder / name

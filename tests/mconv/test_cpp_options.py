@@ -10,14 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 import mconv
 from mconv.ir.errors import UsageError
 
+from . import models
 from .models import DIGITS, saved
 
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -99,19 +97,7 @@ def test_the_same_input_gives_the_same_folder(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of 64 MB, whose writing takes long enough to be hit."""
-    random = np.random.default_rng(0)
-    weights = [random.standard_normal((1024, 1024), dtype=np.float32) / 32 for _ in range(16)]
-    nodes = [helper.make_node("MatMul", [f"v{i}", f"w{i}"], [f"v{i + 1}"]) for i in range(16)]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("v0", TensorProto.FLOAT, [1, 1024])],
-        [helper.make_tensor_value_info("v16", TensorProto.FLOAT, [1, 1024])],
-        [onnx.numpy_helper.from_array(array, f"w{i}") for i, array in enumerate(weights)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return saved(tmp_path_factory.mktemp("large"), model, "large.onnx")
+    return saved(tmp_path_factory.mktemp("large"), models.large(), "large.onnx")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda s: s.name)

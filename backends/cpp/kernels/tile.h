@@ -171,22 +171,26 @@ MC_INLINE void panel_part(const Tile& t, int mr, int nb, const float* x, const f
 
 // One tile of a panel of nb blocks (2 with SPLIT). bias: nb * 16 floats or nullptr; res: nullptr = none.
 // Long sums are added up in parts of about SUM_TERMS, each begun at zero: so their rounding errors grow with the root of
-// a part's length, not of the whole.
+// a part's length, not of the whole. A part is some blocks, or some taps of one.
 template <int PS, bool SPLIT>
 MC_INLINE void panel_tile(const Tile& t, int mr, int nb, const float* x, const float* w, const float* bias,
                           const float* res, float* y) {
   if (!bias) bias = ZEROS;
-  const int most = imax(1, SUM_TERMS / (16 * imax(1, t.taps)));  // a remainder may have no taps
-  if (PS != 16 || t.full <= most + most / 2) return panel_part<PS, SPLIT>(t, mr, nb, x, w, bias, res, y);
-  const Split parts(t.full, most);
-  for (int i = 0; i < parts.parts; i++) {
-    const bool end = i + 1 == parts.parts;
-    const int begin = parts.begin(i);
-    const Tile part{t.off, t.taps, parts.size(i), end ? t.tail : 0, t.xs, t.ys, t.rs, t.jump, t.accumulate || i > 0,
-                    end ? t.lo : -INF, end ? t.hi : INF, t.half};
-    panel_part<PS, SPLIT>(part, mr, nb, x + begin * t.xs, w + (size_t)begin * 16 * t.taps * nb * 16, bias,
-                          end ? res : nullptr, y);
-  }
+  const int lanes = PS == 1 ? 1 : t.full ? 16 : imax(1, t.tail), step = lanes * imax(1, t.taps);  // no taps: no blocks
+  const int most = SUM_TERMS / step;
+  if (most && t.full <= most + most / 2) return panel_part<PS, SPLIT>(t, mr, nb, x, w, bias, res, y);
+  const Split blocks(most ? t.full : t.full + (t.tail > 0), imax(1, most));
+  const Split taps(t.taps, most ? t.taps : imax(1, SUM_TERMS / lanes));
+  for (int i = 0; i < blocks.parts; i++)
+    for (int j = 0; j < taps.parts; j++) {
+      const int begin = blocks.begin(i), full = imin(blocks.size(i), t.full - begin);
+      const int tail = i + 1 == blocks.parts ? t.tail : 0;
+      const bool end = i + 1 == blocks.parts && j + 1 == taps.parts;
+      const Tile part{t.off + taps.begin(j), taps.size(j), full, tail, t.xs, t.ys, t.rs, t.jump,
+                      t.accumulate || i + j > 0, end ? t.lo : -INF, end ? t.hi : INF, t.half};
+      panel_part<PS, SPLIT>(part, mr, nb, x + begin * t.xs, w, bias, end ? res : nullptr, y);
+      w += (size_t)(full * lanes + tail) * taps.size(j) * nb * 16;
+    }
 }
 
 }  // namespace

@@ -199,6 +199,9 @@ DENSE = {
     "no pads": Shape(33, 16, 9, 12, 3, 3),
     "wide pads": Shape(3, 16, 4, 5, 3, 3, pads=(3, 4, 5, 4)),
     "the whole image": Shape(20, 18, 6, 5, 6, 5),
+    # more terms a block than are added up at once (SUM_TERMS)
+    "7x7, parts of a block": Shape(40, 48, 9, 9, 7, 7).same(),
+    "7x7, parts of a small block": Shape(12, 20, 6, 15, 7, 7).same(),
 }
 
 
@@ -219,6 +222,7 @@ PLANAR = {
     "7x7 stride 2": Shape(3, 40, 40, 70, 7, 7, 2, 2, pads=(3, 3, 3, 3)),
     "11x11 stride 4": Shape(3, 16, 43, 47, 11, 11, 4, 4, pads=(2, 2, 2, 2)),
     "patches": Shape(3, 48, 32, 32, 16, 16, 16, 16),
+    "patches with more terms than are added up at once": Shape(3, 16, 32, 96, 32, 32, 32, 32),
     "3x3": Shape(1, 20, 9, 17, 3, 3).same(),
     "1x1": Shape(5, 20, 9, 17),
     "stride 3, pads 2": Shape(4, 20, 9, 17, 3, 5, 3, 3, pads=(2, 2, 2, 2)),
