@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .packing import BLOCK, blocks_of
+from .packing import BLOCK, blocks_of, winograd_plan
 
-Algorithm = Literal["direct", "winograd2", "winograd4"]
-
-# Steps that the transforms of one tile of one 16-channel block cost, input and output alike.
-TRANSFORM_STEPS = {2: 100, 4: 240}
-# Steps in which a float of weights arrives from memory. That goes on behind the arithmetic, and the longer of the two
-# is what is waited for: of a small image's weights, which are read for few pixels, more than for its arithmetic.
-STEPS_A_WEIGHT = 0.65
+# Steps that the transforms of one tile of one 16-channel block cost, input and output alike, by the tile's side.
+TRANSFORM_STEPS = {2: 100, 4: 240, 5: 400, 6: 550}
+# Steps in which a float of weights arrives from memory, and from the cache that comes before memory. That goes on
+# behind the arithmetic, and the longer of the two is what is waited for: of a small image's weights, which are read for
+# few pixels, more than for its arithmetic.
+STEPS_A_WEIGHT, STEPS_A_WEIGHT_AGAIN = 0.65, 0.4
 
 
 def direct_steps(inputs: int, outputs: int, result: tuple[int, int], kernel: tuple[int, int]) -> float:
@@ -29,29 +28,32 @@ def direct_steps(inputs: int, outputs: int, result: tuple[int, int], kernel: tup
 def winograd_steps(tile: int, inputs: int, outputs: int, result: tuple[int, int]) -> float:
     """Steps of ``winograd<tile>``."""
     points = (tile + 2) ** 2
-    tiles = -(-result[0] // tile) * -(-result[1] // tile)
-    transforms = TRANSFORM_STEPS[tile] * tiles * (blocks_of(inputs) + blocks_of(outputs))
-    stream = STEPS_A_WEIGHT * points * inputs * outputs
-    return max(stream, points * tiles * inputs * blocks_of(outputs)) + transforms
+    high, wide = -(-result[0] // tile), -(-result[1] // tile)
+    plan = winograd_plan(tile, inputs, outputs, result)
+    blocks = -(-high // plan.band) * -(-wide // plan.chunk)
+    weights = points * inputs * outputs
+    stream = max(STEPS_A_WEIGHT * weights, STEPS_A_WEIGHT_AGAIN * weights * blocks)
+    transforms = TRANSFORM_STEPS[tile] * high * wide * (blocks_of(inputs) + blocks_of(outputs))
+    return max(stream, points * high * wide * inputs * blocks_of(outputs)) + transforms
 
 
-def convolution_algorithm(
+def winograd_tile(
     inputs: int,
     outputs: int,
     result: tuple[int, int],
     kernel: tuple[int, int],
     stride: tuple[int, int] = (1, 1),
     dilation: tuple[int, int] = (1, 1),
-) -> Algorithm:
-    """The cheapest algorithm for a blocked input (``result`` is rows, columns of the result)."""
+) -> int:
+    """Results on a side of the tiles of the cheapest algorithm for a blocked input, 0 where that is the direct sum.
+
+    ``result`` is rows, columns of the result.
+    """
     if kernel != (3, 3) or stride != (1, 1) or dilation != (1, 1) or inputs < 8:
-        return "direct"
-    costs: dict[Algorithm, float] = {
-        "direct": direct_steps(inputs, outputs, result, kernel),
-        "winograd2": winograd_steps(2, inputs, outputs, result),
-        "winograd4": winograd_steps(4, inputs, outputs, result),
-    }
-    return min(costs, key=lambda name: costs[name])
+        return 0
+    costs = {tile: winograd_steps(tile, inputs, outputs, result) for tile in TRANSFORM_STEPS}
+    costs[0] = direct_steps(inputs, outputs, result, kernel)
+    return min(costs, key=lambda tile: costs[tile])
 
 
 def is_stem(

@@ -10,7 +10,7 @@ from mconv.ir.ops import Conv, ConvTranspose
 
 from .. import channels, packing
 from ..backend import cpp
-from ..choose import convolution_algorithm, is_stem, pointwise_algorithm
+from ..choose import is_stem, pointwise_algorithm, winograd_tile
 from ..net import Net
 from ..step import Rows, Source
 from ..view import BLOCK, Buffer, View
@@ -245,11 +245,11 @@ def dense(node: Node, net: Net) -> None:
     layer = Layer(node, net, planar=planar)
     op = layer.op
     weight = node.inputs[1].type.static_shape
-    algorithm = convolution_algorithm(
+    tile = winograd_tile(
         layer.inputs, layer.outputs, (layer.rows, layer.columns), _two(weight[2:]), _two(op.strides), _two(op.dilations)
     )
-    if algorithm != "direct" and not planar and not net.exact:
-        winograd(layer, 4 if algorithm == "winograd4" else 2)
+    if tile and not planar and not net.exact:
+        winograd(layer, tile)
         return
     if (
         planar
@@ -278,7 +278,7 @@ def _two(sizes: tuple[int, ...]) -> tuple[int, int]:
 
 
 def winograd(layer: Layer, tile: int) -> None:
-    """A 3x3 convolution by F(4x4, 3x3) or F(2x2, 3x3); the weights are transformed when a model is created."""
+    """A 3x3 convolution by tiles of so many results a side; the weights are transformed when a model is created."""
     net, inputs, outputs = layer.net, layer.inputs, layer.outputs
     packed = net.packed(layer.node.inputs[1], packing.pack_winograd)
     nbytes = (tile + 2) ** 2 * inputs * packing.blocks_of(outputs) * BLOCK * 4

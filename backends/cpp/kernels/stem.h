@@ -1,59 +1,16 @@
 // A network's first convolution: a large window that moves by two over a planar image. The rows and columns of either
 // parity are images of their own, over which the window's taps of that parity move by one: Winograd's F(4x4, 4x4) on
 // four times the channels, for windows of up to 8x8.
-// needs: vec run parallel epilogue window tile winograd
+// needs: vec run parallel epilogue window tile winograd toom
 //
 //   stem_weights(c, k, kh, kw, w, u)          once, when the model is created: w of conv2d_planar [K/32][C][KH*KW][2][16] (an
 //                                             odd last block of 16 outputs has 1 for 2) to u [K/32][49][4 C][2][16]
 //   stem(r, s, x, u, side, y, y0, y1)         x float [C][H][W]; stride 2, dilation 1; rows [y0, y1), best a multiple of 4
 //     s.band    result rows an item, and
 //     s.chunk   tile columns that are transformed together: stem_plan() of packing.py, scratch too
-//   The points are infinity and plus and minus 3/8, 1 and 7/4, which of those tried leave the least error.
 namespace {
 
-struct StemTransform {
-  static constexpr int A = 7, M = 4, R = 4, PAIRS = 3;
-  static constexpr double point(int i) { return i == 0 ? 0.375 : i == 1 ? 1 : 1.75; }
-  // Rows of the input's transform are scaled by powers of two so that no coefficient is above 1.1.
-  static constexpr double scale(int i) { return i == 2 ? 0.5 : 0.25; }
-  static constexpr double square(int i) { return point(i % PAIRS) * point(i % PAIRS); }
-
-  template <int I>
-  MC_INLINE void pair(const vf* d, vf* o) {
-    constexpr double a = point(I), sum = square(I + 1) + square(I + 2), product = square(I + 1) * square(I + 2);
-    constexpr float S = (float)scale(I), S2 = (float)(-scale(I) * sum), S0 = (float)(scale(I) * product);
-    constexpr float T = (float)(scale(I) * a), T2 = (float)(-scale(I) * a * sum), T0 = (float)(scale(I) * a * product);
-    const vf odd = S * d[5] + S2 * d[3] + S0 * d[1], even = T * d[4] + T2 * d[2] + T0 * d[0];
-    o[2 * I] = odd + even;
-    o[2 * I + 1] = odd - even;
-  }
-  MC_INLINE void input(const vf* d, vf* o) {
-    constexpr double one = square(0) + square(1) + square(2);
-    constexpr double two = square(0) * square(1) + square(1) * square(2) + square(2) * square(0);
-    constexpr double three = square(0) * square(1) * square(2);
-    pair<0>(d, o);
-    pair<1>(d, o);
-    pair<2>(d, o);
-    o[6] = 0.25f * d[6] + (float)(-0.25 * one) * d[4] + (float)(0.25 * two) * d[2] + (float)(-0.25 * three) * d[0];
-  }
-  MC_INLINE void output(const vf* m, vf* o) {
-    constexpr float A0 = (float)point(0), A2 = (float)point(2), A00 = (float)square(0), A22 = (float)square(2);
-    const vf s0 = m[0] + m[1], s1 = m[2] + m[3], s2 = m[4] + m[5], t0 = m[0] - m[1], t1 = m[2] - m[3], t2 = m[4] - m[5];
-    o[0] = s0 + s1 + s2;
-    o[1] = t1 + A0 * t0 + A2 * t2;
-    o[2] = s1 + A00 * s0 + A22 * s2;
-    o[3] = t1 + A0 * A00 * t0 + A2 * A22 * t2 + m[6];
-  }
-  static void filter(const double* g, int step, double* o) {
-    for (int i = 0; i < PAIRS; i++) {
-      const double a = point(i), aa = a * a, all = 2 * a * (aa - square(i + 1)) * (aa - square(i + 2)) * scale(i);
-      const double even = (g[0] + aa * g[2 * step]) / all, odd = a * (g[step] + aa * g[3 * step]) / all;
-      o[2 * i] = even + odd;
-      o[2 * i + 1] = odd - even;
-    }
-    o[6] = g[3 * step] / 0.25;
-  }
-};
+typedef Toom<4, 4> StemTransform;
 
 constexpr int STEM_ROWS = 14, STEM_RING = 16;  // rows of x below a row of tiles, and rows kept
 

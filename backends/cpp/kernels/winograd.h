@@ -1,67 +1,15 @@
-// 3x3 convolution of stride 1 by Winograd's minimal filtering, F(4x4, 3x3) and F(2x2, 3x3).
-// needs: vec run ring parallel epilogue window tile
+// 3x3 convolution of stride 1 by Winograd's minimal filtering, F(MxM, 3x3) for M of {2, 4, 5, 6}.
+// needs: vec run ring parallel epilogue window tile toom
 //
 //   winograd_weights<M>(c, k, w, u)                  once, when the model is created: w [K/32][C][9][2][16] (an odd last block
 //                                                    of 16 outputs has 1 for 2) to u [K/32][(M+2)^2][C][2][16]
 //   winograd_floats<M>(c, k)                         floats of u
-//   winograd<M>(r, s, x, u, side, y, y0, y1)         M of {2, 4}; kh = kw = 3, stride and dilation 1; any pads;
+//   winograd<M>(r, s, x, u, side, y, y0, y1)         kh = kw = 3, stride and dilation 1; any pads;
 //                                                    rows [y0, y1), best a multiple of M
 //     s.band      tile rows, and
 //     s.chunk     tile columns whose transformed inputs are in scratch together: winograd_plan() of packing.py, scratch too
-//   After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015. F(4x4) has the points 0, infinity and
-//   plus and minus sqrt(1/2) and sqrt(2) instead of 1 and 2: its numbers stay smaller, and with them its error.
+//   After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015.
 namespace {
-
-template <int M> struct WinogradTransform;
-template <> struct WinogradTransform<4> {
-  static constexpr int A = 6, M = 4;
-  static constexpr float R = 1.41421356237f, H = 0.707106781187f;
-  MC_INLINE void input(const vf* d, vf* o) {
-    const vf a = d[4] - 2.f * d[2], b = H * d[3] - R * d[1], c = d[4] - 0.5f * d[2], e = R * d[3] - H * d[1];
-    o[0] = d[0] - 2.5f * d[2] + d[4];
-    o[1] = a + b;
-    o[2] = a - b;
-    o[3] = c + e;
-    o[4] = c - e;
-    o[5] = d[1] - 2.5f * d[3] + d[5];
-  }
-  MC_INLINE void output(const vf* m, vf* o) {
-    const vf s = m[1] + m[2], t = m[1] - m[2], u = m[3] + m[4], v = m[3] - m[4];
-    o[0] = m[0] + s + u;
-    o[1] = H * t + R * v;
-    o[2] = 0.5f * s + 2.f * u;
-    o[3] = (H / 2) * t + (2 * R) * v + m[5];
-  }
-  static void filter(const double* g, int step, double* o) {
-    const double a = g[0], b = g[step] * 1.4142135623730951, c = g[2 * step];
-    o[0] = a;
-    o[1] = -(2 * a + b + c) / 3;
-    o[2] = -(2 * a - b + c) / 3;
-    o[3] = (a + b + 2 * c) / 6;
-    o[4] = (a - b + 2 * c) / 6;
-    o[5] = c;
-  }
-};
-template <> struct WinogradTransform<2> {
-  static constexpr int A = 4, M = 2;
-  MC_INLINE void input(const vf* d, vf* o) {
-    o[0] = d[0] - d[2];
-    o[1] = d[1] + d[2];
-    o[2] = d[2] - d[1];
-    o[3] = d[1] - d[3];
-  }
-  MC_INLINE void output(const vf* m, vf* o) {
-    o[0] = m[0] + m[1] + m[2];
-    o[1] = m[1] - m[2] - m[3];
-  }
-  static void filter(const double* g, int step, double* o) {
-    const double a = g[0], b = g[step], c = g[2 * step];
-    o[0] = a;
-    o[1] = (a + b + c) / 2;
-    o[2] = (a - b + c) / 2;
-    o[3] = c;
-  }
-};
 
 template <int M>
 MC_INLINE size_t winograd_floats(int c, int k) {
@@ -79,11 +27,11 @@ MC_NOINLINE void winograd_weights(int c, int k, const float* w, float* u) {
         double g[9], t[A][3], o[A];
         for (int j = 0; j < 9; j++) g[j] = w[((size_t)ci * 9 + j) * lanes + i];
         for (int x = 0; x < 3; x++) {
-          WinogradTransform<M>::filter(g + x, 3, o);
+          Toom<M, 3>::filter(g + x, 3, o);
           for (int y = 0; y < A; y++) t[y][x] = o[y];
         }
         for (int y = 0; y < A; y++) {
-          WinogradTransform<M>::filter(t[y], 1, o);
+          Toom<M, 3>::filter(t[y], 1, o);
           for (int x = 0; x < A; x++) u[((size_t)(y * A + x) * c + ci) * lanes + i] = (float)o[x];
         }
       }
@@ -92,15 +40,15 @@ MC_NOINLINE void winograd_weights(int c, int k, const float* w, float* u) {
   }
 }
 
-constexpr int WINOGRAD_RUN = 7;  // tiles of a row transformed together: neighbours share their columns' first half
+constexpr int WINOGRAD_COLUMNS = 30;  // of a row transformed together: neighbouring tiles share columns' first half
 
 // One row of tiles of one 16-channel block, `tiles` of them: x's A rows to v[(A * A)][tile].
 template <int M>
 MC_NOINLINE void winograd_input(const float* const* rows, const int* steps, int w, int left, int tiles, float* v, size_t vs) {
-  constexpr int A = M + 2, COLS = WINOGRAD_RUN * M + 2;
+  constexpr int A = M + 2, RUN = (WINOGRAD_COLUMNS - 2) / M, COLS = RUN * M + 2;
   vf t[COLS * A];
-  for (int first = 0; first < tiles; first += WINOGRAD_RUN) {
-    const int n = imin(WINOGRAD_RUN, tiles - first), cols = n * M + 2, x0 = first * M - left;
+  for (int first = 0; first < tiles; first += RUN) {
+    const int n = imin(RUN, tiles - first), cols = n * M + 2, x0 = first * M - left;
     for (int j = 0; j < cols; j++) {
       vf d[A];
       if (x0 + j < 0 || x0 + j >= w) {
@@ -108,13 +56,13 @@ MC_NOINLINE void winograd_input(const float* const* rows, const int* steps, int 
         continue;
       }
       MC_UNROLL for (int i = 0; i < A; i++) d[i] = load(rows[i] + (ptrdiff_t)(x0 + j) * steps[i]);
-      WinogradTransform<M>::input(d, t + j * A);
+      Toom<M, 3>::input(d, t + j * A);
     }
     for (int a = 0; a < n; a++)
       for (int i = 0; i < A; i++) {
         vf d[A], o[A];
         MC_UNROLL for (int j = 0; j < A; j++) d[j] = t[(a * M + j) * A + i];
-        WinogradTransform<M>::input(d, o);
+        Toom<M, 3>::input(d, o);
         float* p = v + (size_t)(i * A) * vs + (first + a) * 16;
         MC_UNROLL for (int j = 0; j < A; j++) store(p + j * vs, o[j]);
       }
@@ -232,7 +180,7 @@ struct Winograd {
         panel_tile<16, false>(t, split.size(j), nb, v + i * vs + p, w, nullptr, nullptr, m + i * ms + p);
       }
     for (int n = 0; n < nb; n++)
-      winograd_results<WinogradTransform<M>>(s, e, m + (size_t)n * tiles * 16, ms, y, k + n, row, high, end, col, wide);
+      winograd_results<Toom<M, 3>>(s, e, m + (size_t)n * tiles * 16, ms, y, k + n, row, high, end, col, wide);
   }
 };
 

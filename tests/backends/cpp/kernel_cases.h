@@ -40,17 +40,17 @@ case 30: {  // an activation over [n][16] channels
   activate(a[5], (int)n.next(), post, a[4]);
   break;
 }
-case 40:
-case 41: {  // a[6] holds the transformed weights
+case 40: {  // a[6] holds the transformed weights
   const Conv2d s = conv_of(n, floats);
-  const int y0 = (int)n.next(), y1 = (int)n.next();
-  if (kernel == 40) {
-    if (!n.next()) winograd_weights<4>(s.c, s.k, a[1], a[6]);
-    winograd<4>(r, s, a[0], a[6], SIDE, a[5], y0, y1);
-  } else {
-    if (!n.next()) winograd_weights<2>(s.c, s.k, a[1], a[6]);
-    winograd<2>(r, s, a[0], a[6], SIDE, a[5], y0, y1);
-  }
+  const int y0 = (int)n.next(), y1 = (int)n.next(), tile = (int)n.next(), ready = (int)n.next();
+  const auto convolve = [&](auto weights, auto convolution) {
+    if (!ready) weights(s.c, s.k, a[1], a[6]);
+    convolution(r, s, a[0], a[6], SIDE, a[5], y0, y1);
+  };
+  if (tile == 2) convolve(winograd_weights<2>, winograd<2>);
+  if (tile == 4) convolve(winograd_weights<4>, winograd<4>);
+  if (tile == 5) convolve(winograd_weights<5>, winograd<5>);
+  if (tile == 6) convolve(winograd_weights<6>, winograd<6>);
   break;
 }
 case 42: {

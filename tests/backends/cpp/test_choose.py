@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from mconv.backends.cpp.choose import convolution_algorithm, is_stem, pointwise_algorithm
+from mconv.backends.cpp.choose import is_stem, pointwise_algorithm, winograd_tile
 
 
 @pytest.mark.parametrize(
     ("inputs", "outputs", "size", "want"),
     [
-        *(
-            (64, 64, 56, "winograd4"),
-            (128, 128, 28, "winograd4"),
-            (256, 256, 14, "winograd4"),
-            (16, 16, 56, "winograd4"),
-        ),
-        *((512, 512, 7, "winograd2"), (256, 256, 8, "winograd2"), (512, 512, 3, "direct"), (512, 512, 1, "direct")),
-        (3, 64, 224, "direct"),
+        *((64, 64, 224, 6), (64, 64, 56, 6), (512, 512, 28, 6), (32, 128, 27, 6)),
+        *((512, 512, 14, 5), (256, 256, 14, 5), (128, 32, 14, 5), (48, 192, 13, 5)),
+        *((128, 128, 28, 4), (128, 32, 56, 4), (16, 16, 56, 4)),
+        *((512, 512, 7, 2), (256, 256, 8, 2), (512, 512, 3, 0), (512, 512, 1, 0)),
+        (3, 64, 224, 0),
     ],
 )
 def test_convolution(inputs: int, outputs: int, size: int, want: str) -> None:
-    assert convolution_algorithm(inputs, outputs, (size, size), (3, 3)) == want
+    assert winograd_tile(inputs, outputs, (size, size), (3, 3)) == want
 
 
 def test_only_a_plain_3x3_has_another_algorithm() -> None:
-    assert convolution_algorithm(64, 64, (56, 56), (3, 3), (2, 2)) == "direct"
-    assert convolution_algorithm(64, 64, (56, 56), (3, 3), (1, 1), (2, 2)) == "direct"
-    assert convolution_algorithm(64, 64, (56, 56), (5, 5)) == "direct"
+    assert winograd_tile(64, 64, (56, 56), (3, 3), (2, 2)) == 0
+    assert winograd_tile(64, 64, (56, 56), (3, 3), (1, 1), (2, 2)) == 0
+    assert winograd_tile(64, 64, (56, 56), (5, 5)) == 0
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,7 @@ def winograd_arrays(layer: Layer, tile: int) -> list[Floats | None]:
 
 
 @pytest.mark.parametrize("band", [0, 1])
-@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize("tile", [2, 4, 5, 6])
 @pytest.mark.parametrize("name", WINOGRAD)
 def test_winograd(isa: str, name: str, tile: int, band: int) -> None:
     layer = Layer(WINOGRAD[name], SILU_ADD if band else ADD_RELU)
@@ -352,8 +352,8 @@ def test_winograd(isa: str, name: str, tile: int, band: int) -> None:
     plan = packing.winograd_plan(tile, s.c, s.k, (s.oh, s.ow))
     if band:
         plan = replace(plan, band=1, chunk=min(plan.chunk, 3))
-    ints = [*conv_ints(40 if tile == 4 else 41, s, layer.post, plan=plan), 0]
-    layer.check(call(isa, ints, layer.post.floats, winograd_arrays(layer, tile))[5], 4 if tile == 4 else 2)
+    ints = [*conv_ints(40, s, layer.post, plan=plan), tile, 0]
+    layer.check(call(isa, ints, layer.post.floats, winograd_arrays(layer, tile))[5], {2: 2, 4: 4, 5: 8, 6: 16}[tile])
 
 
 STEM = {
@@ -393,7 +393,7 @@ def test_stem(isa: str, name: str, parts: bool) -> None:
 def test_winograd_with_threads(shape: Shape) -> None:
     layer = Layer(shape, ADD_RELU)
     plan = replace(packing.winograd_plan(4, shape.c, shape.k, (shape.oh, shape.ow)), band=1)
-    ints = [*conv_ints(40, shape, layer.post, plan=plan, threads=3), 0]
+    ints = [*conv_ints(40, shape, layer.post, plan=plan, threads=3), 4, 0]
     got = call("avx2" if cpu_has("avx2") else "sse2", ints, layer.post.floats, winograd_arrays(layer, 4))[5]
     layer.check(got, 4)
 
@@ -437,7 +437,7 @@ def test_rows_come_and_go_in_rings(isa: str, name: str) -> None:
             ]
         else:
             plan = packing.winograd_plan(4, s.c, s.k, (s.oh, s.ow)) if kernel == 40 else None
-            ints = [*conv_ints(kernel, s, layer.post, (first, end), (kept, made), plan), 0]
+            ints = [*conv_ints(kernel, s, layer.post, (first, end), (kept, made), plan), 4, 0]
         arrays = layer.arrays(ring.reshape(-1), pack(layer.weight), y.reshape(-1), side.reshape(-1))
         u = np.full(36 * s.c * packing.blocks_of(s.k) * 16, np.nan, np.float32)
         got = call(isa, ints, layer.post.floats, [*arrays, u])[5]
