@@ -4,14 +4,13 @@
 
 reads the files that ``networks.py`` left (its folder ``peers/pnnx`` for pnnx's) and prints, for each network that both
 converted, the median of each and the ratio. Runs alternate, so that what else the machine does meets both alike; and
-both are loaded twice, each first once, since what is loaded first lies elsewhere in memory, which alone can be worth a
-tenth of AlexNet's time.
+both are loaded six times, each first in every other, since where the weights happen to lie in memory can alone be worth
+a tenth of AlexNet's time.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import statistics
 import sys
@@ -23,6 +22,8 @@ from typing import Any
 import ncnn
 import numpy as np
 
+ORDERS = (1, -1) * 3
+"""In which the two are loaded, round by round."""
 FP16 = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
 
 
@@ -60,12 +61,12 @@ def run(net: Any, mats: list[Any]) -> float:
 
 
 def compare(pairs: list[tuple[Path, Path]], seconds: float) -> tuple[float, float]:
-    """Seconds of two nets (.param, .bin), each loaded first in one of two rounds: the geometric mean of the medians."""
+    """Seconds of two nets (.param, .bin), each loaded first in half of the rounds: geometric means of the medians."""
     found = []
-    for order in (1, -1):
+    for order in ORDERS:
         nets = [load(*pair) for pair in pairs[::order]]
-        found.append(in_turn(nets, list(inputs(pairs[0][0])), seconds / 2)[::order])
-    first, second = (math.sqrt(a * b) for a, b in zip(*found, strict=True))
+        found.append(in_turn(nets, list(inputs(pairs[0][0])), seconds / len(ORDERS))[::order])
+    first, second = (statistics.geometric_mean(times) for times in zip(*found, strict=True))
     return first, second
 
 
@@ -75,7 +76,7 @@ def in_turn(nets: list[Any], mats: list[Any], seconds: float) -> list[float]:
     for net in nets:
         run(net, mats)
     began = time.perf_counter()
-    while len(times[0]) < 7 or time.perf_counter() - began < seconds:
+    while len(times[0]) < 5 or time.perf_counter() - began < seconds:
         for net, found in zip(nets, times, strict=True):
             found.append(run(net, mats))
     return [statistics.median(found) for found in times]
