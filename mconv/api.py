@@ -50,9 +50,9 @@ def convert(
     weights as 16-bit floats. ``signature``, ``inputs``, ``outputs`` choose a part of a TensorFlow model; ``weights``
     names the file of a Caffe net's weights, ``random_weights`` is the seed of weights for a net without any;
     ``simplify`` runs onnx-simplifier on an ONNX model first.
-    For the target cpp: ``exact`` forbids Winograd transforms, ``debug_names`` names operators in the source,
-    ``protect`` ("none", "basic", "strong") says how much is hidden, ``key`` is the file of the key for "strong",
-    ``build_seed`` tells builds apart.
+    For the target cpp: ``exact`` forbids what rounds more (Winograd, Strassen, long sums), ``debug_names`` names
+    operators in the source, ``protect`` ("none", "basic", "strong") says how much is hidden, ``key`` is the file of the
+    key for "strong", ``build_seed`` tells builds apart.
     ``verify``: None compares source and result where the runtimes are installed, True insists on it, False does
     not. ``io_layout`` "nhwc" makes inputs and outputs that are images channels last, for targets that compute so;
     "model" keeps the source's. ``trace`` is told every rule applied or refused, ``trace_layout`` where transposes

@@ -17,7 +17,7 @@ from mconv.backends.cpp.choose import is_stem, pointwise_algorithm, winograd_til
         (3, 64, 224, 0),
     ],
 )
-def test_convolution(inputs: int, outputs: int, size: int, want: str) -> None:
+def test_convolution(inputs: int, outputs: int, size: int, want: int) -> None:
     assert winograd_tile(inputs, outputs, (size, size), (3, 3)) == want
 
 
