@@ -36,6 +36,12 @@ def _widened(model: onnx.ModelProto) -> onnx.ModelProto:
     for tensor in [*graph.initializer, *(a.t for a in attributes if a.type == onnx.AttributeProto.TENSOR)]:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+    for node in graph.node:
+        strides = next((list(attribute.ints) for attribute in node.attribute if attribute.name == "strides"), [1])
+        for place, attribute in enumerate(node.attribute):
+            if attribute.name == "ceil_mode" and set(strides) == {1}:
+                del node.attribute[place]  # it changes nothing, but the evaluator would pad for it
+                break
     for attribute in attributes:
         if attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
             attribute.i = onnx.TensorProto.DOUBLE
