@@ -11,6 +11,7 @@
 namespace {
 
 typedef Toom<4, 4> StemTransform;
+constexpr WinogradTile STEM_TILE{StemTransform::M, StemTransform::A, nullptr, nullptr, winograd_output<StemTransform>};
 
 constexpr int STEM_ROWS = 14, STEM_RING = 16;  // rows of x below a row of tiles, and rows kept
 
@@ -111,7 +112,7 @@ MC_NOINLINE void stem_band(const Conv2d& s, const float* x, const float* u, cons
           panel_tile<1, false>(tile, split.size(j), nb, v + i * inputs * vs + p, w, nullptr, nullptr, m + i * ms + p * 16);
         }
       for (int n = 0; n < nb; n++)
-        winograd_results<StemTransform>(s, e, m + (size_t)n * wide * 16, ms, y, k + n, oy, 1, y1, col, wide);
+        winograd_results(STEM_TILE, s, e, m + (size_t)n * wide * 16, ms, y, k + n, oy, 1, y1, col, wide);
     }
   }
 }

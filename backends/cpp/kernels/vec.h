@@ -20,6 +20,12 @@
 #endif
 #define MC_INLINE static inline __attribute__((always_inline, unused))
 #define MC_NOINLINE static __attribute__((noinline, unused))
+// One copy for all, not one for each argument known beforehand, which would take as long to compile again.
+#if defined(__clang__)
+#define MC_NOCLONE
+#else
+#define MC_NOCLONE __attribute__((noclone))
+#endif
 #define MC_UNROLL _Pragma("GCC unroll 64")
 // The compiler forgets where p points: values read through it are not kept over many steps, which would spill.
 #define MC_HIDE(p) asm("" : "+r"(p))
