@@ -12,8 +12,8 @@ from .packing import BLOCK, blocks_of, winograd_plan
 
 # Steps that the transforms of one tile of one 16-channel block cost, input and output alike, by the tile's side.
 TRANSFORM_STEPS = {2: 100, 4: 240, 5: 400, 6: 550}
-# A larger tile rounds more, one of five a side twice and one of six four times what one of four does, and so it has to
-# save as much: costs are multiplied by this.
+# Of the cost, since larger tiles round more, one of five a side twice and one of six four times what one of four does:
+# they are taken where they save a twentieth and a tenth.
 RELUCTANCE = {2: 1.0, 4: 1.0, 5: 1.05, 6: 1.1}
 # Steps in which a float of weights arrives from memory, and from the cache that comes before memory. That goes on
 # behind the arithmetic, and the longer of the two is what is waited for: of a small image's weights, which are read for

@@ -18,8 +18,7 @@ struct WinogradTile {
   void (*output)(const float* m, size_t ms, const float* bias, const float* const* res, float lo, float hi, float* const* y,
                  int ox, int high, int wide);
 };
-constexpr int WINOGRAD_MOST = 6;
-
+constexpr int WINOGRAD_MOST = 6;      // results on a side of the largest tile
 constexpr int WINOGRAD_COLUMNS = 30;  // of a row transformed together: neighbouring tiles share columns' first half
 
 // One row of tiles of one 16-channel block, `tiles` of them: x's A rows to v[(A * A)][tile].
@@ -94,8 +93,8 @@ MC_NOINLINE void winograd_results(const WinogradTile& tile, const Conv2d& s, con
     for (int l = 0; l < 16; l += VL) {
       const float* b = e.bias ? e.bias + k * 16 + l : ZEROS;
       for (int c = 0; c < wide; c++)
-        tile.output(m + (a * wide + c) * 16 + l, ms, b, e.residual && !post.after ? res : nullptr, post.lo,
-                                   post.hi, out, c * side, rows, imin(side, results - c * side));
+        tile.output(m + (a * wide + c) * 16 + l, ms, b, e.residual && !post.after ? res : nullptr, post.lo, post.hi, out,
+                    c * side, rows, imin(side, results - c * side));
       for (int i = 0; i < rows; i++) {
         out[i] += VL;
         if (res[i]) res[i] += VL;

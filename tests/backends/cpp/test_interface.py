@@ -42,6 +42,17 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with `--exact`, made."""
+    folders.need("g++", "make")
+    folder = tmp_path_factory.mktemp("exact") / "everything"
+    name = folders.written(folders.everything(), folder, exact=True)
+    assert "winograd" not in (folder / f"{name}.cpp").read_text()
+    folders.make(folder, "OPT=-O1", "libeverything.so")
+    return folder
+
+
 @pytest.mark.parametrize("name", ["digits", "everything"])
 def test_a_run_allocates_nothing(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     folder = request.getfixturevalue(name)
@@ -56,10 +67,14 @@ def test_a_run_allocates_nothing(name: str, request: pytest.FixtureRequest, tmp_
 
 @pytest.mark.parametrize("isa", ["base", "avx2", "avx512"])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_everything_is_what_onnxruntime_computes(everything: Path, isa: str, threads: int) -> None:
+@pytest.mark.parametrize("kind", ["everything", "exact"])
+def test_everything_is_what_onnxruntime_computes(
+    kind: str, isa: str, threads: int, request: pytest.FixtureRequest
+) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
+    folder: Path = request.getfixturevalue(kind)
     try:
-        network = Library(everything / "libeverything.so", "everything", isa=isa, threads=threads)
+        network = Library(folder / "libeverything.so", "everything", isa=isa, threads=threads)
     except CheckError:
         pytest.skip("the processor has no such instructions")
     model = folders.everything()
